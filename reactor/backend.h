@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a backend is: a table of functions, called once a batch, that carries operations to a kernel
+// (or to something that behaves like one) and brings back numbers. It knows neither owners nor
+// generations nor deadlines; it copies `key` from the op to its result and judges nothing.
+//
+// A backend completes every staged op exactly once (multishot: once a result), also a cancelled one
+// (-ECANCELED), in any order; the result of a cancel op itself is never reported.
+
+#ifndef TINA_REACTOR_BACKEND_H
+#define TINA_REACTOR_BACKEND_H
+
+#include "reactor/io.h"
+#include "reactor/reactor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TINA_OP_CANCEL TINA_OP_KIND_COUNT // backend ops only: `key` names the op to cancel
+
+typedef struct tina_backend_op {
+    uint64_t key;  // never 0
+    uint8_t kind;  // tina_op_kind or TINA_OP_CANCEL
+    uint8_t flags; // TINA_IO_MULTISHOT
+    uint16_t reserved;
+    int32_t os_fd;
+    const void *data; // send: bytes; connect: a tina_address that stays in place until completion
+    uint32_t bytes;
+    uint32_t reserved2;
+    uint64_t offset;
+} tina_backend_op;
+
+typedef struct tina_backend_result {
+    uint64_t key;
+    int32_t result;  // bytes, or a new os_fd for accept, or -errno; -ENOBUFS: no receive buffer
+    uint16_t buffer; // TINA_IO_NO_BUFFER: none
+    uint8_t flags;   // TINA_IO_MORE
+    uint8_t reserved;
+} tina_backend_result;
+
+// The receive buffers: the reactor's memory, lent to the backend buffer by buffer.
+typedef struct tina_backend_buffers {
+    uint8_t *base;
+    uint32_t count; // a power of two
+    uint32_t bytes; // of one
+} tina_backend_buffers;
+
+struct tina_reactor_backend {
+    const char *name;
+
+    // Bytes that open needs, 128-byte aligned.
+    uint64_t (*memory_bytes)(const tina_reactor_config *config);
+    // All buffers start out lent. Returns 0 or -errno and a sentence.
+    int (*open)(void *self, const tina_reactor_config *config, const tina_backend_buffers *buffers,
+                char *error_text, size_t error_text_bytes);
+    void (*close)(void *self);
+
+    // Takes ops in order and returns how many it took; the rest is offered again.
+    uint32_t (*stage)(void *self, const tina_backend_op *ops, uint32_t count);
+    uint32_t (*reap)(void *self, tina_backend_result *results, uint32_t capacity);
+    // As tina_reactor_wait; returns the system calls made (0 or more), or -errno.
+    int (*wait)(void *self, uint64_t now_ns, uint64_t until_ns);
+    void (*wake)(void *self);
+    void (*give_buffers)(void *self, const uint16_t *buffers, uint32_t count);
+
+    // Control calls, at once: an os_fd or 0, or -errno.
+    int (*socket)(void *self, tina_address_family family, tina_socket_kind kind);
+    int (*bind)(void *self, int os_fd, const tina_address *address);
+    int (*listen)(void *self, int os_fd, uint32_t backlog);
+    int (*set_option)(void *self, int os_fd, tina_socket_option option, int32_t value);
+    int (*shutdown)(void *self, int os_fd, tina_shutdown_side side);
+    int (*local_address)(void *self, int os_fd, tina_address *address);
+    int (*peer_address)(void *self, int os_fd, tina_address *address);
+    void (*close_now)(void *self, int os_fd); // for an fd with no op in flight
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

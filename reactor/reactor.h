@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The reactor: a shard's seam to the outside world. It owns the OS's fds, the table of operations
+// in flight and the receive buffers; a backend (backend.h) only carries operations to the kernel.
+//
+//     submit ─▶ op table ─▶ staged ─▶ flush ─▶ backend.stage ─┐
+//                                                             ├─ wait: one system call, or none
+//     next ◀─ owner's done list ◀─ reap ◀─── backend.reap ◀───┘
+//
+// The kernel never holds memory that could be someone else's: received bytes land in the reactor's
+// buffers, and an owner that dies is told `drained` only after the last completion that could touch
+// its memory is in. Nothing here blocks but tina_reactor_wait; nothing allocates.
+// One reactor belongs to one thread, the one that opened it; only tina_reactor_wake is for others.
+
+#ifndef TINA_REACTOR_REACTOR_H
+#define TINA_REACTOR_REACTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reactor/io.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tina_reactor tina_reactor;
+typedef struct tina_reactor_backend tina_reactor_backend;
+
+typedef struct tina_reactor_config {
+    const tina_reactor_backend *backend;
+    void *backend_options;  // the backend's own; may be NULL
+    uint32_t shard;         // written into every tina_fd
+    uint32_t fd_count;      // 1 to 2^22 - 1
+    uint32_t op_count;      // 1 to 2^24
+    uint32_t connect_count; // connects in flight at once
+    uint32_t buffer_count;  // a power of two, 1 to 32768
+    uint32_t buffer_bytes;  // of one receive buffer; a multiple of 64
+} tina_reactor_config;
+
+// Who submits: lives in the submitter's metadata, zeroed and given its token before first use. Only
+// the reactor touches the other fields.
+typedef struct tina_reactor_owner {
+    uint64_t token;
+    uint32_t first_fd; // lists of table entries; 0 ends a list
+    uint32_t first_op;
+    uint32_t done_head; // completed, not yet taken by tina_reactor_next
+    uint32_t done_tail;
+    uint32_t ops_in_flight;
+    bool released;
+} tina_reactor_owner;
+
+// Counters only grow; gauges (…_in_use) return to their start when everything is closed.
+typedef struct tina_reactor_counters {
+    uint64_t submitted;
+    uint64_t completed;
+    uint64_t refused;         // submit returned an error
+    uint64_t canceled;        // completed TINA_IO_CANCELED or TINA_IO_TIMED_OUT
+    uint64_t stale;           // backend results for ops that no longer exist
+    uint64_t buffers_awaited; // a receive found no buffer and was queued
+    uint64_t fds_dropped;     // accepted for a dead owner, or with the fd table full, and closed
+    uint64_t waits;           // system calls made by tina_reactor_wait
+    uint32_t fds_in_use;
+    uint32_t ops_in_use;
+    uint32_t buffers_in_use; // held by completions not yet given back
+} tina_reactor_counters;
+
+// tina_reactor_bytes returns how much memory tina_reactor_open needs, or 0 when a field of the
+// config is outside its bounds.
+uint64_t tina_reactor_bytes(const tina_reactor_config *config);
+
+// tina_reactor_open builds a reactor in memory (128-byte aligned, tina_reactor_bytes of it, the
+// caller's until tina_reactor_close). Returns 0 and *reactor, or -errno and a sentence in
+// error_text that names the cause and the remedy.
+int tina_reactor_open(const tina_reactor_config *config, void *memory, tina_reactor **reactor,
+                      char *error_text, size_t error_text_bytes);
+
+// tina_reactor_close closes every fd still open and gives the backend back to the OS.
+void tina_reactor_close(tina_reactor *reactor);
+
+// tina_reactor_submit stages an op for its owner. Returns 0 and *id; or BAD_FD, NO_RIGHT, OPS_FULL,
+// BUSY or BAD_OP, and then nothing has happened. Close completes after every other op of its fd has
+// completed (as canceled).
+int32_t tina_reactor_submit(tina_reactor *reactor, tina_reactor_owner *owner, const tina_io_op *op,
+                            tina_io_id *id);
+
+// tina_reactor_cancel asks that an op end soon with `result` (TINA_IO_CANCELED or
+// TINA_IO_TIMED_OUT). What the op achieved before that wins. Returns false when it is already
+// complete or unknown.
+bool tina_reactor_cancel(tina_reactor *reactor, tina_io_id id, int32_t result);
+
+// tina_reactor_set_companion attaches the submitter's word (the shard keeps its deadline timer
+// there) to an op in flight; it comes back in the completion. 0 until set.
+void tina_reactor_set_companion(tina_reactor *reactor, tina_io_id id, uint32_t companion);
+
+// tina_reactor_flush hands what is staged to the backend; no system call.
+void tina_reactor_flush(tina_reactor *reactor);
+
+typedef enum tina_reactor_news {
+    TINA_REACTOR_COMPLETED = 0, // the owner has something for tina_reactor_next
+    TINA_REACTOR_DRAINED,       // a released owner's last op is in; its memory is its own again
+} tina_reactor_news;
+
+typedef struct tina_reactor_event {
+    uint64_t token;
+    tina_reactor_owner *owner;
+    tina_reactor_news news;
+} tina_reactor_event;
+
+// tina_reactor_reap takes completions that are in, without a system call on io_uring, and returns
+// how many events it wrote (at most capacity; call again when all are used).
+uint32_t tina_reactor_reap(tina_reactor *reactor, tina_reactor_event *events, uint32_t capacity);
+
+// tina_reactor_next takes the owner's oldest completion; false when there is none. A buffer in it
+// is the caller's to give back with tina_reactor_give_buffer.
+bool tina_reactor_next(tina_reactor *reactor, tina_reactor_owner *owner,
+                       tina_io_completion *completion);
+
+// tina_reactor_buffer returns the bytes of a receive buffer, valid until it is given back.
+const void *tina_reactor_buffer(const tina_reactor *reactor, uint16_t buffer);
+void tina_reactor_give_buffer(tina_reactor *reactor, uint16_t buffer);
+
+// tina_reactor_wait makes the one system call of a loop: it hands staged ops to the kernel and,
+// when until_ns lies after now_ns, blocks until a completion, a wake or until_ns (UINT64_MAX: no
+// deadline). When until_ns <= now_ns it does not block, and makes no system call unless there is a
+// reason to. Returns 0, or -errno when the backend is beyond use.
+int tina_reactor_wait(tina_reactor *reactor, uint64_t now_ns, uint64_t until_ns);
+
+// tina_reactor_wake ends the current or the next blocking wait. Any thread, async-signal-safe.
+void tina_reactor_wake(tina_reactor *reactor);
+
+// tina_reactor_release is for an owner that dies: ops are cancelled, undelivered completions
+// dropped, fds closed once their ops are in. Returns true when no op was in flight (no event
+// follows), else a DRAINED event with the owner's token comes later, and the owner must stay in
+// place until then.
+bool tina_reactor_release(tina_reactor *reactor, tina_reactor_owner *owner);
+
+// tina_reactor_move_fd makes `to` the owner of an idle fd of `from`. Returns 0, BAD_FD, or BUSY
+// when an op of that fd is in flight.
+int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, tina_fd fd,
+                             tina_reactor_owner *to);
+
+// Control calls: done at once, never block. Each returns 0 or a result below zero.
+int32_t tina_reactor_socket(tina_reactor *reactor, tina_reactor_owner *owner,
+                            tina_address_family family, tina_socket_kind kind, tina_fd *fd);
+int32_t tina_reactor_bind(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                          const tina_address *address);
+int32_t tina_reactor_listen(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                            uint32_t backlog);
+int32_t tina_reactor_set_option(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                                tina_socket_option option, int32_t value);
+int32_t tina_reactor_shutdown(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                              tina_shutdown_side side);
+int32_t tina_reactor_local_address(tina_reactor *reactor, const tina_reactor_owner *owner,
+                                   tina_fd fd, tina_address *address);
+int32_t tina_reactor_peer_address(tina_reactor *reactor, const tina_reactor_owner *owner,
+                                  tina_fd fd, tina_address *address);
+
+const tina_reactor_counters *tina_reactor_count(const tina_reactor *reactor);
+const char *tina_reactor_backend_name(const tina_reactor *reactor);
+
+// tina_reactor_verify asserts every table and list, in O(entries); for TINA_VERIFY and tests.
+void tina_reactor_verify(const tina_reactor *reactor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
