@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an isolate is made of: its type, the messages it handles and the effects it returns. Types
+// only; the calls that a handler makes are in ctx.h.
+//
+//     message ──▶ handle(ctx, self, message) ──▶ effect: what the isolate wants next
+//
+// An isolate is a struct and two functions. It has no stack of its own between two calls, never
+// moves between shards, and shares nothing: another isolate knows it by its handle alone.
+
+#ifndef TINA_SCHED_ISOLATE_H
+#define TINA_SCHED_ISOLATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/handle.h"
+#include "reactor/io.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// What a handler calls through; valid during one call of init or handle, on the shard's thread.
+typedef struct tina_ctx tina_ctx;
+
+// Bytes that somebody else owns.
+typedef struct tina_bytes {
+    const void *data;
+    size_t bytes;
+} tina_bytes;
+
+static inline tina_bytes tina_bytes_of(const void *data, size_t bytes) {
+    tina_bytes view = {data, bytes};
+    return view;
+}
+
+#define TINA_PAYLOAD_BYTES_MAX 96u
+#define TINA_ARGS_BYTES_MAX    96u
+
+// Tags of a user's messages are 0 or more; the runtime's events are below 0:
+enum {
+    TINA_YIELDED = -1,  // the tick after `yield`
+    TINA_TIMER = -2,    // message->timer
+    TINA_SHUTDOWN = -3, // the system drains: finish, then return done
+    // message->io; the tag is TINA_IO_DONE minus the op's kind.
+    TINA_IO_DONE = -256,
+    TINA_IO_ACCEPT_DONE = TINA_IO_DONE - TINA_OP_ACCEPT,
+    TINA_IO_CONNECT_DONE = TINA_IO_DONE - TINA_OP_CONNECT,
+    TINA_IO_RECV_DONE = TINA_IO_DONE - TINA_OP_RECV,
+    TINA_IO_SEND_DONE = TINA_IO_DONE - TINA_OP_SEND,
+    TINA_IO_CLOSE_DONE = TINA_IO_DONE - TINA_OP_CLOSE,
+};
+
+// A timer in the wheel, to cancel it by; none when all bits are zero. Dies with its isolate.
+typedef struct tina_timer {
+    uint64_t bits; // generation 32 | entry 32
+} tina_timer;
+
+typedef struct tina_timer_event {
+    tina_timer timer;
+    uint64_t word; // as given to tina_timer_set
+} tina_timer_event;
+
+typedef struct tina_io_event {
+    tina_io_id id;
+    tina_fd fd;       // the op's; accept: the new connection, owned by this isolate
+    int32_t result;   // >= 0, -errno or a TINA_IO_... error
+    uint32_t bytes;   // moved, also before an error
+    const void *data; // recv: the bytes; read it with tina_io_data
+} tina_io_event;
+
+// What a handler is given: a view that is valid for that call only.
+typedef struct tina_message {
+    int32_t tag;
+    uint16_t payload_bytes; // 0 to TINA_PAYLOAD_BYTES_MAX
+    uint16_t reserved;
+    tina_handle from; // none for the runtime's events
+    tina_handle to;
+    uint32_t correlation;
+    uint32_t next; // the runtime's link
+    union {
+        uint8_t payload[TINA_PAYLOAD_BYTES_MAX];
+        tina_io_event io;
+        tina_timer_event timer;
+    };
+} tina_message;
+
+typedef enum tina_exit_kind {
+    TINA_EXIT_NORMAL = 0,
+    TINA_EXIT_SHUTDOWN,   // ended because it was told to
+    TINA_EXIT_CODE,       // tina_exit with a code of the user's
+    TINA_EXIT_CRASH,      // tina_crash with a code of the user's
+    TINA_EXIT_KILLED,     // outlived the shutdown deadline
+    TINA_EXIT_BAD_EFFECT, // the returned effect makes no sense where it was returned
+    TINA_EXIT_CALL_LIMIT, // made more ctx calls in one handler than the spec allows
+} tina_exit_kind;
+
+typedef struct tina_exit_reason {
+    int32_t kind; // tina_exit_kind
+    int32_t code;
+} tina_exit_reason;
+
+typedef enum tina_effect_kind {
+    TINA_EFFECT_NONE = 0, // never valid, so that a forgotten return is found
+    TINA_EFFECT_EXIT,
+    TINA_EFFECT_YIELD,
+    TINA_EFFECT_RECEIVE,
+    TINA_EFFECT_IO,
+} tina_effect_kind;
+
+// Built by the functions below, returned at once, interpreted by the scheduler.
+typedef struct tina_effect {
+    int32_t kind; // tina_effect_kind
+    int32_t reserved;
+    union {
+        tina_exit_reason reason; // TINA_EFFECT_EXIT
+        tina_io_op op;           // TINA_EFFECT_IO
+    };
+} tina_effect;
+
+static inline tina_effect tina_effect_exit(tina_exit_kind kind, int32_t code) {
+    tina_effect effect = {TINA_EFFECT_EXIT, 0, {{(int32_t)kind, code}}};
+    return effect;
+}
+
+// tina_done ends the isolate, its work done. In init it means: not needed, nothing was started.
+static inline tina_effect tina_done(void) {
+    return tina_effect_exit(TINA_EXIT_NORMAL, 0);
+}
+
+// tina_exit ends the isolate with a code that its supervisor and monitors see.
+static inline tina_effect tina_exit(int32_t code) {
+    return tina_effect_exit(TINA_EXIT_CODE, code);
+}
+
+// tina_crash is voluntary failure. In init it is a failed start.
+static inline tina_effect tina_crash(int32_t code) {
+    return tina_effect_exit(TINA_EXIT_CRASH, code);
+}
+
+// tina_yield runs the isolate again next tick, with TINA_YIELDED.
+static inline tina_effect tina_yield(void) {
+    tina_effect effect = {TINA_EFFECT_YIELD, 0, {{0, 0}}};
+    return effect;
+}
+
+// tina_receive waits for anything: a message, a timer, the completion of a background op.
+static inline tina_effect tina_receive(void) {
+    tina_effect effect = {TINA_EFFECT_RECEIVE, 0, {{0, 0}}};
+    return effect;
+}
+
+// tina_io submits an op and waits for its completion only; the mailbox fills meanwhile. An op that
+// cannot be submitted completes at once with the error.
+static inline tina_effect tina_io(tina_io_op op) {
+    tina_effect effect;
+    effect.kind = TINA_EFFECT_IO;
+    effect.reserved = 0;
+    effect.op = op;
+    return effect;
+}
+
+static inline tina_effect tina_io_accept(tina_fd listener) {
+    return tina_io(tina_op_accept(listener));
+}
+
+static inline tina_effect tina_io_connect(tina_fd fd, const tina_address *address) {
+    return tina_io(tina_op_connect(fd, address));
+}
+
+static inline tina_effect tina_io_recv(tina_fd fd, size_t bytes_max) {
+    return tina_io(tina_op_recv(fd, bytes_max > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes_max));
+}
+
+static inline tina_effect tina_io_send(tina_fd fd, const void *data, size_t bytes) {
+    return tina_io(tina_op_send(fd, data, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes));
+}
+
+static inline tina_effect tina_io_close(tina_fd fd) {
+    return tina_io(tina_op_close(fd));
+}
+
+// init receives zeroed memory and the spawner's args; handle receives one message. Both run to
+// their end without being interrupted and must not block.
+typedef tina_effect (*tina_init_function)(tina_ctx *ctx, void *self, tina_bytes args);
+typedef tina_effect (*tina_handle_function)(tina_ctx *ctx, void *self, const tina_message *m);
+
+// A type: static data, shared by all shards. Zero means the default.
+typedef struct tina_isolate_type {
+    const char *name;
+    tina_init_function init;
+    tina_handle_function handle;
+    uint32_t struct_bytes;  // sizeof the isolate's struct; init gets it zeroed
+    uint32_t mailbox_max;   // messages that may wait; default 64
+    uint32_t batch;         // messages handled in a row before the next isolate's turn; default 16
+    uint32_t working_bytes; // working arena, see tina_working; default none
+} tina_isolate_type;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

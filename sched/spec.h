@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The spec: what is particular about a program. Zero means the sensible default, sizes derive from
+// each other, and a spec that cannot work is refused before a thread starts, with a sentence.
+//
+// All memory that a shard will ever use follows from its spec; tina_spec_print shows where each
+// byte goes.
+
+#ifndef TINA_SCHED_SPEC_H
+#define TINA_SCHED_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sched/isolate.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// How many isolates of a type a shard can hold at once.
+typedef struct tina_type_slots {
+    const tina_isolate_type *type;
+    uint32_t slot_count; // 1 to TINA_SLOT_COUNT_MAX; default 1
+} tina_type_slots;
+
+// An isolate that the shard starts at boot, before any other.
+typedef struct tina_child {
+    const char *name; // for messages; default the type's
+    const tina_isolate_type *type;
+    tina_bytes args; // at most TINA_ARGS_BYTES_MAX; static data
+} tina_child;
+
+typedef struct tina_spec {
+    const char *name; // of the program; default "tina"
+
+    const tina_type_slots *types; // up to TINA_TYPE_COUNT_MAX
+    uint32_t type_count;
+
+    const tina_child *children; // started in this order; one that fails to start refuses the boot
+    uint32_t child_count;
+
+    uint32_t message_count; // envelopes; default 4 an isolate, 1,024 to 65,536
+    uint32_t timer_count;   // default 2 an isolate, at least 64
+    uint32_t fd_count;      // default 1,024
+    uint32_t op_count;      // default 2 an fd
+    uint32_t connect_count; // connects in flight; default 64
+    uint32_t buffer_count;  // receive buffers, rounded up to a power of two; default 256
+    uint32_t buffer_bytes;  // of one; default 4,096
+    uint32_t scratch_bytes; // handler scratch; default 65,536
+    uint32_t log_bytes;     // log ring; default 65,536
+    uint32_t tick_batch;    // dispatches a tick at most; default 1,024
+    uint32_t call_max;      // ctx calls in one handler at most; default 65,536
+
+    uint64_t shutdown_timeout_ns; // from TINA_SHUTDOWN to force; default 5 s
+    int log_level; // highest tina_log_level that is written; default (0) TINA_LOG_INFO
+} tina_spec;
+
+#define TINA_SENTENCE_BYTES 256
+
+// tina_spec_resolve writes *spec with every default filled in to *resolved. Returns false and a
+// sentence that names the field, its value, the limit and the remedy when it cannot work.
+bool tina_spec_resolve(const tina_spec *spec, tina_spec *resolved,
+                       char sentence[TINA_SENTENCE_BYTES]);
+
+// tina_spec_print writes one line a part of the grand arena to fd: what, how many, bytes; and the
+// sum. It returns false, having written the sentence instead, when the spec is refused.
+bool tina_spec_print(const tina_spec *spec, int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The system: the threads, clocks and signals around shards. Everything of sched that speaks to the
+// OS is here; the shard itself (shard.h) is given time and a reactor as arguments.
+
+#ifndef TINA_SCHED_SYSTEM_H
+#define TINA_SCHED_SYSTEM_H
+
+#include "sched/spec.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// tina_run boots the spec, serves until every isolate is gone, SIGINT or SIGTERM comes, or
+// tina_stop is called, and returns the process's exit status: 0 when it drained, 1 when it could
+// not start (a sentence is on stderr), 3 when isolates had to be forced. A second signal forces at
+// once.
+//
+// Called once at a time, from the main thread, while no other thread of the program handles
+// signals.
+int tina_run(const tina_spec *spec);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
