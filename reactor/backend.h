@@ -22,7 +22,7 @@ extern "C" {
 typedef struct tina_backend_op {
     uint64_t key;  // never 0
     uint8_t kind;  // tina_op_kind or TINA_OP_CANCEL
-    uint8_t flags; // TINA_IO_MULTISHOT
+    uint8_t flags; // TINA_IO_SOME (else a backend may try again itself), TINA_IO_MULTISHOT
     uint16_t reserved;
     int32_t os_fd;
     const void *data; // send: bytes; connect: a tina_address that stays in place until completion

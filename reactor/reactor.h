@@ -59,6 +59,7 @@ typedef struct tina_reactor_counters {
     uint64_t stale;           // backend results for ops that no longer exist
     uint64_t buffers_awaited; // a receive found no buffer and was queued
     uint64_t fds_dropped;     // accepted for a dead owner, or with the fd table full, and closed
+    uint64_t fds_retired;     // rows of the fd table that wore out
     uint64_t waits;           // system calls made by tina_reactor_wait
     uint32_t fds_in_use;
     uint32_t ops_in_use;

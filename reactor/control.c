@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls that are done at once.
+
+#include "reactor/reactor.h"
+#include "reactor/table.h"
+
+int32_t tina_reactor_socket(tina_reactor *reactor, tina_reactor_owner *owner,
+                            tina_address_family family, tina_socket_kind kind, tina_fd *fd) {
+    TINA_ASSERT(!owner->released);
+    if (tina_fds_full(reactor)) {
+        return TINA_IO_FDS_FULL;
+    }
+    int32_t os_fd = reactor->backend->socket(reactor->self, family, kind);
+    if (os_fd < 0) {
+        return os_fd;
+    }
+    *fd = tina_fds_take(reactor, owner, os_fd);
+    return 0;
+}
+
+// Returns the OS's fd, or BAD_FD or NO_RIGHT.
+static int32_t os_fd_of(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                        uint32_t rights) {
+    uint32_t index = tina_fds_find(reactor, owner, fd);
+    if (index == 0) {
+        return TINA_IO_BAD_FD;
+    }
+    return (fd_rights(fd.bits) & rights) == rights ? reactor->fds[index].os_fd : TINA_IO_NO_RIGHT;
+}
+
+int32_t tina_reactor_bind(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                          const tina_address *address) {
+    int32_t os_fd = os_fd_of(reactor, owner, fd, FD_FULL);
+    return os_fd < 0 ? os_fd : reactor->backend->bind(reactor->self, os_fd, address);
+}
+
+int32_t tina_reactor_listen(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                            uint32_t backlog) {
+    int32_t os_fd = os_fd_of(reactor, owner, fd, FD_FULL);
+    return os_fd < 0 ? os_fd : reactor->backend->listen(reactor->self, os_fd, backlog);
+}
+
+int32_t tina_reactor_set_option(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                                tina_socket_option option, int32_t value) {
+    int32_t os_fd = os_fd_of(reactor, owner, fd, FD_FULL);
+    return os_fd < 0 ? os_fd : reactor->backend->set_option(reactor->self, os_fd, option, value);
+}
+
+int32_t tina_reactor_shutdown(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                              tina_shutdown_side side) {
+    uint32_t rights = side == TINA_SHUTDOWN_READ    ? FD_READ
+                      : side == TINA_SHUTDOWN_WRITE ? FD_WRITE
+                                                    : FD_FULL;
+    int32_t os_fd = os_fd_of(reactor, owner, fd, rights);
+    return os_fd < 0 ? os_fd : reactor->backend->shutdown(reactor->self, os_fd, side);
+}
+
+int32_t tina_reactor_local_address(tina_reactor *reactor, const tina_reactor_owner *owner,
+                                   tina_fd fd, tina_address *address) {
+    int32_t os_fd = os_fd_of(reactor, owner, fd, 0);
+    return os_fd < 0 ? os_fd : reactor->backend->local_address(reactor->self, os_fd, address);
+}
+
+int32_t tina_reactor_peer_address(tina_reactor *reactor, const tina_reactor_owner *owner,
+                                  tina_fd fd, tina_address *address) {
+    int32_t os_fd = os_fd_of(reactor, owner, fd, 0);
+    return os_fd < 0 ? os_fd : reactor->backend->peer_address(reactor->self, os_fd, address);
+}

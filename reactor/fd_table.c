@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "reactor/table.h"
+
+// As in the table of ops, with one difference: an fd's name must never come again, so a row whose
+// generation would wrap is retired.
+#define REST_MASK ((UINT32_C(1) << 20) - 1)
+
+static void free_fds_push(tina_reactor *reactor, uint32_t index, bool last) {
+    op_queue *free_fds = &reactor->free_fds;
+    fd_entry *fd = &reactor->fds[index];
+    if (free_fds->head == 0) {
+        fd->owner_next = 0;
+        free_fds->head = free_fds->tail = index;
+    } else if (last) {
+        fd->owner_next = 0;
+        reactor->fds[free_fds->tail].owner_next = index;
+        free_fds->tail = index;
+    } else {
+        fd->owner_next = free_fds->head;
+        free_fds->head = index;
+    }
+}
+
+static void fds_link(tina_reactor *reactor, tina_reactor_owner *owner, uint32_t index) {
+    fd_entry *fd = &reactor->fds[index];
+    fd->owner = owner;
+    fd->owner_prev = 0;
+    fd->owner_next = owner->first_fd;
+    if (owner->first_fd != 0) {
+        reactor->fds[owner->first_fd].owner_prev = index;
+    }
+    owner->first_fd = index;
+}
+
+void tina_fds_unlink(tina_reactor *reactor, uint32_t index) {
+    fd_entry *fd = &reactor->fds[index];
+    TINA_ASSERT(fd->owner != NULL);
+    if (fd->owner_prev != 0) {
+        reactor->fds[fd->owner_prev].owner_next = fd->owner_next;
+    } else {
+        TINA_ASSERT(fd->owner->first_fd == index);
+        fd->owner->first_fd = fd->owner_next;
+    }
+    if (fd->owner_next != 0) {
+        reactor->fds[fd->owner_next].owner_prev = fd->owner_prev;
+    }
+    fd->owner = NULL;
+    fd->owner_prev = fd->owner_next = 0;
+}
+
+bool tina_fds_full(const tina_reactor *reactor) {
+    return reactor->free_fds.head == 0;
+}
+
+tina_fd tina_fds_take(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd) {
+    uint32_t index = reactor->free_fds.head;
+    TINA_ASSERT(os_fd >= 0);
+    if (index == 0) {
+        return tina_fd_none();
+    }
+    fd_entry *fd = &reactor->fds[index];
+    TINA_ASSERT(fd->os_fd < 0);
+    reactor->free_fds.head = fd->owner_next;
+    fd->os_fd = os_fd;
+    fds_link(reactor, owner, index);
+    reactor->counters.fds_in_use++;
+    tina_fd name = {(uint64_t)reactor->config.shard << 56 | (uint64_t)FD_FULL << 54 |
+                    (uint64_t)index << 32 | fd->generation};
+    return name;
+}
+
+void tina_fds_give(tina_reactor *reactor, uint32_t index) {
+    fd_entry *fd = &reactor->fds[index];
+    TINA_ASSERT(fd->os_fd >= 0 && fd->owner == NULL);
+    TINA_ASSERT(fd->read_op == 0 && fd->write_op == 0);
+    *fd = (fd_entry){.os_fd = -1, .generation = fd->generation + 1};
+    if (fd->generation != 0) {
+        free_fds_push(reactor, index, (fd->generation & REST_MASK) == 0);
+    } else {
+        reactor->counters.fds_retired++;
+    }
+    TINA_ASSERT(reactor->counters.fds_in_use > 0);
+    reactor->counters.fds_in_use--;
+}
+
+uint32_t tina_fds_find(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd name) {
+    uint32_t index = fd_index(name.bits);
+    if (index == 0 || index > reactor->config.fd_count ||
+        name.bits >> 56 != reactor->config.shard) {
+        return 0;
+    }
+    const fd_entry *fd = &reactor->fds[index];
+    return fd->owner == owner && fd->generation == (uint32_t)name.bits ? index : 0;
+}
+
+// The last op of an fd that is to go has ended, or it had none.
+static void fds_close_idle(tina_reactor *reactor, uint32_t index) {
+    fd_entry *fd = &reactor->fds[index];
+    if (fd->close_op != 0) {
+        TINA_ASSERT(reactor->ops[fd->close_op].state == OP_CLOSING);
+        tina_ops_stage(reactor, fd->close_op);
+    } else {
+        reactor->backend->close_now(reactor->self, fd->os_fd);
+        tina_fds_give(reactor, index);
+    }
+}
+
+void tina_fds_cancel(tina_reactor *reactor, uint32_t index) {
+    const fd_entry *fd = &reactor->fds[index];
+    if (fd->read_op != 0) {
+        tina_ops_cancel(reactor, fd->read_op, TINA_IO_CANCELED);
+    }
+    if (fd->write_op != 0) {
+        tina_ops_cancel(reactor, fd->write_op, TINA_IO_CANCELED);
+    }
+}
+
+// Cuts an fd from its owner: from here on no handle reaches it. close_op is staged, or without one
+// the fd is closed, when its other ops have ended; whoever calls this cancels them first.
+void tina_fds_begin_close(tina_reactor *reactor, uint32_t index, uint32_t close_op) {
+    fd_entry *fd = &reactor->fds[index];
+    tina_fds_unlink(reactor, index);
+    fd->close_op = close_op;
+    if (fd->read_op == 0 && fd->write_op == 0) {
+        fds_close_idle(reactor, index);
+    }
+}
+
+void tina_fds_op_ended(tina_reactor *reactor, uint32_t index, uint32_t op) {
+    fd_entry *fd = &reactor->fds[index];
+    TINA_ASSERT(fd->read_op == op || fd->write_op == op);
+    if (fd->read_op == op) {
+        fd->read_op = 0;
+    }
+    if (fd->write_op == op) {
+        fd->write_op = 0;
+    }
+    if (fd->owner == NULL && fd->read_op == 0 && fd->write_op == 0) {
+        fds_close_idle(reactor, index);
+    }
+}
+
+static bool fds_has_untaken(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                            tina_fd name) {
+    for (uint32_t op = owner->done_head; op != 0; op = reactor->ops[op].owner_next) {
+        if (reactor->ops[op].fd == name.bits) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, tina_fd name,
+                             tina_reactor_owner *to) {
+    TINA_ASSERT(!to->released);
+    uint32_t index = tina_fds_find(reactor, from, name);
+    if (index == 0) {
+        return TINA_IO_BAD_FD;
+    }
+    const fd_entry *fd = &reactor->fds[index];
+    if (fd->read_op != 0 || fd->write_op != 0 || fds_has_untaken(reactor, from, name)) {
+        return TINA_IO_BUSY;
+    }
+    tina_fds_unlink(reactor, index);
+    fds_link(reactor, to, index);
+    return 0;
+}
+
+void tina_fds_open(tina_reactor *reactor) {
+    reactor->fds[0] = (fd_entry){.os_fd = -1};
+    for (uint32_t index = 1; index <= reactor->config.fd_count; index++) {
+        reactor->fds[index] = (fd_entry){.os_fd = -1, .generation = 1};
+        free_fds_push(reactor, index, true);
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// For tests: a reactor on one of the backends, and the far side of its connections under one
+// interface, so that a test reads the same whether bytes cross memory or the loopback.
+
+#ifndef TINA_REACTOR_RIG_H
+#define TINA_REACTOR_RIG_H
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "reactor/backend.h"
+#include "reactor/io.h"
+#include "reactor/reactor.h"
+
+// The far side, driven by the test: calls return what non-blocking system calls would.
+class Far {
+  public:
+    virtual ~Far() = default;
+    virtual int connect(const tina_address &address) = 0; // below 0: refused
+    virtual int listen(tina_address *address) = 0;
+    virtual int accept(int listener) = 0; // below 0: none yet
+    virtual int send(int peer, const void *data, uint32_t bytes) = 0;
+    virtual int recv(int peer, void *data, uint32_t bytes) = 0;
+    virtual void shutdown(int peer) = 0;
+    virtual void close(int peer) = 0;
+    virtual void reset(int peer) = 0;
+};
+
+class Kind {
+  public:
+    virtual ~Kind() = default;
+    virtual const char *name() const = 0;
+    virtual const tina_reactor_backend *backend() = 0;
+    virtual void *options() {
+        return nullptr;
+    }
+    virtual std::unique_ptr<Far> far() = 0;   // after open
+    virtual uint32_t large_bytes() const = 0; // more than one connection holds
+};
+
+std::unique_ptr<Kind> scripted_kind();
+std::unique_ptr<Far> loopback_far();
+
+struct Completion : tina_io_completion {
+    uint64_t owner;
+    std::string data;
+};
+
+struct Sizes {
+    uint32_t fds = 64;
+    uint32_t ops = 128;
+    uint32_t connects = 8;
+    uint32_t buffers = 64;
+    uint32_t buffer_bytes = 1024;
+};
+
+class Rig {
+  public:
+    explicit Rig(Kind &kind, Sizes sizes = Sizes());
+    ~Rig();
+    Rig(const Rig &) = delete;
+    Rig &operator=(const Rig &) = delete;
+
+    // One turn of a shard's loop: flush, wait (10 ms at most), reap.
+    void turn();
+    // Turns until done() or until many turns were in vain, and then fails the test.
+    void until(const std::function<bool()> &done);
+
+    tina_io_id submit(tina_reactor_owner *owner, const tina_io_op &op);
+    int32_t refused(tina_reactor_owner *owner, const tina_io_op &op);
+    // The completion of an op, after as many turns as it takes; it leaves `completions`.
+    Completion result(tina_io_id id);
+    bool has(tina_io_id id) const;
+
+    tina_fd listener(tina_reactor_owner *owner, tina_address *address);
+    // A connection: our end's fd, owned by owner, and the far end.
+    tina_fd pair(tina_reactor_owner *owner, int *peer);
+    // Sends and receives all of it from the far side, with turns in between.
+    void far_send(int peer, const std::string &bytes);
+    std::string far_recv(int peer, size_t bytes);
+    int far_recv_result(int peer); // of a recv that is not EAGAIN
+
+    tina_reactor *reactor = nullptr;
+    std::unique_ptr<Far> far;
+    std::vector<Completion> completions;
+    std::vector<uint64_t> drained;
+    bool keep_buffers = false; // completions keep their buffers until give()
+    uint32_t reap_capacity = 16;
+    void give(Completion &completion);
+    const tina_reactor_counters &count() const {
+        return *tina_reactor_count(reactor);
+    }
+
+  private:
+    void *memory_ = nullptr;
+};
+
+uint64_t monotonic_ns();
+size_t open_fds();
+
+#endif

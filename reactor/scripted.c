@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "reactor/scripted.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/assert.h"
+#include "core/bits.h"
+#include "reactor/poison.h"
+#include "reactor/scripted_net.h"
+
+typedef struct scripted_op {
+    tina_backend_op op;
+    int32_t failure; // fail_next's
+    bool canceled;
+} scripted_op;
+
+struct tina_scripted {
+    tina_scripted_controls controls;
+    scripted_net net;
+    tina_backend_buffers buffers;
+    scripted_op *pending; // in the order they were staged
+    uint32_t pending_count;
+    uint32_t staged_count; // since the last wait
+    uint32_t stage_count_max;
+    uint32_t op_count;
+    tina_backend_result *results; // a ring of op_count
+    uint32_t result_first;
+    uint32_t result_count;
+    uint16_t *lent; // a stack
+    uint32_t lent_count;
+    bool woken;
+};
+
+static int32_t op_send(tina_scripted *s, const tina_backend_op *op) {
+    uint32_t most = s->controls.send_bytes_max;
+    uint32_t bytes = most != 0 && op->bytes > most ? most : op->bytes;
+    return tina_net_send(&s->net, op->os_fd, op->data, bytes);
+}
+
+static int32_t op_recv(tina_scripted *s, const tina_backend_op *op, uint16_t *buffer) {
+    uint8_t none;
+    if (s->net.sockets[op->os_fd].used == 0) {
+        return tina_net_recv(&s->net, op->os_fd, &none, 0);
+    }
+    if (s->lent_count == 0) {
+        return -ENOBUFS;
+    }
+    *buffer = s->lent[--s->lent_count];
+    uint8_t *to = s->buffers.base + (size_t)*buffer * s->buffers.bytes;
+    reactor_unpoison(to, s->buffers.bytes);
+    int32_t bytes = tina_net_recv(&s->net, op->os_fd, to, op->bytes);
+    reactor_poison(to, s->buffers.bytes);
+    return bytes;
+}
+
+// Returns -EAGAIN when the op is not ready.
+static int32_t op_try(tina_scripted *s, const scripted_op *pending, uint16_t *buffer) {
+    const tina_backend_op *op = &pending->op;
+    if (op->kind == TINA_OP_CLOSE) {
+        tina_net_close(&s->net, op->os_fd); // gone whatever close answers
+        return -pending->failure;
+    }
+    if (pending->failure != 0) {
+        return -pending->failure;
+    }
+    switch (op->kind) {
+    case TINA_OP_ACCEPT:
+        return tina_net_accept(&s->net, op->os_fd);
+    case TINA_OP_CONNECT:
+        return tina_net_connect(&s->net, op->os_fd, op->data);
+    case TINA_OP_RECV:
+        return op_recv(s, op, buffer);
+    case TINA_OP_SEND:
+        return op_send(s, op);
+    default:
+        tina_assert_failed("an unknown op was staged", __FILE__, __LINE__);
+    }
+}
+
+static bool pending_pass(tina_scripted *s) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->pending_count; i++) {
+        const scripted_op *pending = &s->pending[i];
+        uint16_t buffer = TINA_IO_NO_BUFFER;
+        int32_t result = op_try(s, pending, &buffer);
+        if (result == -EAGAIN && pending->canceled && !s->controls.late_cancels) {
+            result = -ECANCELED;
+        }
+        if (result == -EAGAIN) {
+            s->pending[kept++] = *pending;
+            continue;
+        }
+        TINA_ASSERT(s->result_count < s->op_count);
+        uint32_t last = (s->result_first + s->result_count++) % s->op_count;
+        s->results[last] = (tina_backend_result){pending->op.key, result, buffer, 0, 0};
+    }
+    bool moved = kept < s->pending_count;
+    s->pending_count = kept;
+    return moved;
+}
+
+static int scripted_wait(void *self, uint64_t now_ns, uint64_t until_ns) {
+    tina_scripted *s = self;
+    bool entered = s->staged_count > 0;
+    s->controls.waits++;
+    s->controls.until_ns = until_ns;
+    s->staged_count = 0;
+    if (s->controls.fail_wait != 0) {
+        return -s->controls.fail_wait;
+    }
+    while (pending_pass(s)) {
+    }
+    bool ready = s->woken || (s->result_count > 0 && !s->controls.hold);
+    s->controls.would_block = until_ns > now_ns && !ready;
+    s->woken = false;
+    return entered || s->controls.would_block;
+}
+
+static bool cancel_mark(tina_scripted *s, uint64_t key) {
+    for (uint32_t i = 0; i < s->pending_count; i++) {
+        if (s->pending[i].op.key == key) {
+            s->pending[i].canceled = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t scripted_stage(void *self, const tina_backend_op *ops, uint32_t count) {
+    tina_scripted *s = self;
+    uint32_t taken = 0;
+    for (; taken < count && s->staged_count < s->stage_count_max; taken++, s->staged_count++) {
+        const tina_backend_op *op = &ops[taken];
+        if (op->kind == TINA_OP_CANCEL) {
+            (void)cancel_mark(s, op->key); // else it is complete
+            continue;
+        }
+        TINA_ASSERT(op->key != 0 && op->kind < TINA_OP_KIND_COUNT);
+        TINA_ASSERT(s->pending_count + s->result_count < s->op_count);
+        int32_t *failure = &s->controls.fail_next[op->kind];
+        s->pending[s->pending_count++] = (scripted_op){*op, *failure, false};
+        *failure = 0;
+    }
+    return taken;
+}
+
+static uint32_t scripted_reap(void *self, tina_backend_result *results, uint32_t capacity) {
+    tina_scripted *s = self;
+    uint32_t count = 0;
+    while (count < capacity && s->result_count > 0 && !s->controls.hold) {
+        s->result_count--;
+        if (s->controls.reverse) {
+            results[count++] = s->results[(s->result_first + s->result_count) % s->op_count];
+        } else {
+            results[count++] = s->results[s->result_first];
+            s->result_first = (s->result_first + 1) % s->op_count;
+        }
+    }
+    return count;
+}
+
+static void scripted_wake(void *self) {
+    tina_scripted *s = self;
+    s->controls.wakes++;
+    s->woken = true;
+}
+
+static void scripted_give_buffers(void *self, const uint16_t *buffers, uint32_t count) {
+    tina_scripted *s = self;
+    for (uint32_t i = 0; i < count; i++) {
+        TINA_ASSERT(s->lent_count < s->buffers.count);
+        s->lent[s->lent_count++] = buffers[i];
+    }
+}
+
+// Far ends and connections in backlogs count too.
+static uint32_t socket_count_of(const tina_reactor_config *config) {
+    return 4 * config->fd_count + 16;
+}
+
+static uint32_t pipe_bytes_of(const tina_reactor_config *config) {
+    const tina_scripted_options *options = config->backend_options;
+    return options != NULL && options->pipe_bytes != 0 ? options->pipe_bytes : 4096;
+}
+
+static void *carve(uint8_t *base, uint64_t *end, uint64_t bytes) {
+    void *part = base == NULL ? NULL : base + *end;
+    *end = tina_align_up(*end + bytes, 64);
+    return part;
+}
+
+// With base NULL, only counts.
+static uint64_t scripted_carve(const tina_reactor_config *config, uint8_t *base) {
+    uint32_t sockets_max = socket_count_of(config);
+    uint64_t end = 0;
+    tina_scripted *s = carve(base, &end, sizeof *s);
+    net_socket *sockets = carve(base, &end, sockets_max * sizeof *sockets);
+    uint8_t *bytes = carve(base, &end, (uint64_t)sockets_max * pipe_bytes_of(config));
+    scripted_op *pending = carve(base, &end, config->op_count * sizeof *pending);
+    tina_backend_result *results = carve(base, &end, config->op_count * sizeof *results);
+    uint16_t *lent = carve(base, &end, config->buffer_count * sizeof *lent);
+    if (base != NULL) {
+        *s = (tina_scripted){.pending = pending, .results = results, .lent = lent};
+        tina_net_init(&s->net, sockets, (int32_t)sockets_max, bytes, pipe_bytes_of(config));
+    }
+    return end;
+}
+
+static uint64_t scripted_memory_bytes(const tina_reactor_config *config) {
+    return scripted_carve(config, NULL);
+}
+
+static int scripted_open(void *self, const tina_reactor_config *config,
+                         const tina_backend_buffers *buffers, char *error_text,
+                         size_t error_text_bytes) {
+    const tina_scripted_options *options = config->backend_options;
+    tina_scripted *s = self;
+    if (options == NULL || options->scripted == NULL) {
+        (void)snprintf(error_text, error_text_bytes,
+                       "the scripted backend needs its options (reactor/scripted.h)");
+        return -EINVAL;
+    }
+    (void)scripted_carve(config, self);
+    s->buffers = *buffers;
+    s->op_count = config->op_count;
+    s->stage_count_max = options->stage_count_max != 0 ? options->stage_count_max : UINT32_MAX;
+    for (uint32_t buffer = buffers->count; buffer > 0; buffer--) {
+        s->lent[s->lent_count++] = (uint16_t)(buffer - 1);
+    }
+    *options->scripted = s;
+    return 0;
+}
+
+static void scripted_close(void *self) {
+    (void)self;
+}
+
+static int scripted_socket(void *self, tina_address_family family, tina_socket_kind kind) {
+    (void)family;
+    (void)kind;
+    tina_scripted *s = self;
+    return tina_net_socket(&s->net);
+}
+
+static int scripted_bind(void *self, int os_fd, const tina_address *address) {
+    tina_scripted *s = self;
+    return tina_net_bind(&s->net, os_fd, address);
+}
+
+static int scripted_listen(void *self, int os_fd, uint32_t backlog) {
+    tina_scripted *s = self;
+    return tina_net_listen(&s->net, os_fd, backlog);
+}
+
+static int scripted_set_option(void *self, int os_fd, tina_socket_option option, int32_t value) {
+    tina_scripted *s = self;
+    if (option == TINA_OPTION_LINGER) {
+        s->net.sockets[os_fd].hard = value == 0;
+    }
+    return 0;
+}
+
+static int scripted_shutdown(void *self, int os_fd, tina_shutdown_side side) {
+    tina_scripted *s = self;
+    return tina_net_shutdown(&s->net, os_fd, side);
+}
+
+static int scripted_local_address(void *self, int os_fd, tina_address *address) {
+    const tina_scripted *s = self;
+    *address = s->net.sockets[os_fd].local;
+    return 0;
+}
+
+static int scripted_peer_address(void *self, int os_fd, tina_address *address) {
+    const tina_scripted *s = self;
+    *address = s->net.sockets[os_fd].remote;
+    return s->net.sockets[os_fd].role == NET_STREAM ? 0 : -ENOTCONN;
+}
+
+static void scripted_close_now(void *self, int os_fd) {
+    tina_scripted *s = self;
+    tina_net_close(&s->net, os_fd);
+}
+
+const tina_reactor_backend tina_reactor_scripted = {
+    .name = "scripted",
+    .memory_bytes = scripted_memory_bytes,
+    .open = scripted_open,
+    .close = scripted_close,
+    .stage = scripted_stage,
+    .reap = scripted_reap,
+    .wait = scripted_wait,
+    .wake = scripted_wake,
+    .give_buffers = scripted_give_buffers,
+    .socket = scripted_socket,
+    .bind = scripted_bind,
+    .listen = scripted_listen,
+    .set_option = scripted_set_option,
+    .shutdown = scripted_shutdown,
+    .local_address = scripted_local_address,
+    .peer_address = scripted_peer_address,
+    .close_now = scripted_close_now,
+};
+
+tina_scripted_controls *tina_scripted_control(tina_scripted *s) {
+    return &s->controls;
+}
+
+tina_scripted_peer tina_scripted_connect(tina_scripted *s, const tina_address *address) {
+    tina_scripted_peer peer = {tina_net_socket(&s->net)};
+    if (peer.socket >= 0 && tina_net_connect(&s->net, peer.socket, address) < 0) {
+        tina_net_close(&s->net, peer.socket);
+        peer.socket = -1;
+    }
+    return peer;
+}
+
+tina_scripted_peer tina_scripted_listen(tina_scripted *s, tina_address *address) {
+    tina_scripted_peer peer = {tina_net_socket(&s->net)};
+    TINA_ASSERT(peer.socket >= 0);
+    if (tina_net_bind(&s->net, peer.socket, address) < 0) {
+        tina_net_close(&s->net, peer.socket);
+        peer.socket = -1;
+        return peer;
+    }
+    (void)tina_net_listen(&s->net, peer.socket, UINT32_MAX);
+    *address = s->net.sockets[peer.socket].local;
+    return peer;
+}
+
+tina_scripted_peer tina_scripted_accept(tina_scripted *s, tina_scripted_peer listener) {
+    tina_scripted_peer peer = {tina_net_accept(&s->net, listener.socket)};
+    return peer;
+}
+
+int32_t tina_scripted_peer_send(tina_scripted *s, tina_scripted_peer peer, const void *data,
+                                uint32_t bytes) {
+    return tina_net_send(&s->net, peer.socket, data, bytes);
+}
+
+int32_t tina_scripted_peer_recv(tina_scripted *s, tina_scripted_peer peer, void *data,
+                                uint32_t bytes) {
+    return tina_net_recv(&s->net, peer.socket, data, bytes);
+}
+
+void tina_scripted_peer_shutdown(tina_scripted *s, tina_scripted_peer peer) {
+    (void)tina_net_shutdown(&s->net, peer.socket, TINA_SHUTDOWN_WRITE);
+}
+
+void tina_scripted_peer_close(tina_scripted *s, tina_scripted_peer peer) {
+    tina_net_close(&s->net, peer.socket);
+}
+
+void tina_scripted_peer_reset(tina_scripted *s, tina_scripted_peer peer) {
+    s->net.sockets[peer.socket].hard = true;
+    tina_net_close(&s->net, peer.socket);
+}
+
+uint32_t tina_scripted_sockets(const tina_scripted *s) {
+    uint32_t count = 0;
+    for (int32_t i = 0; i < s->net.socket_count; i++) {
+        count += s->net.sockets[i].role != NET_FREE;
+    }
+    return count;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "reactor/reactor.h"
+#include "reactor/table.h"
+
+static uint32_t queue_verify(const tina_reactor *reactor, const op_queue *queue) {
+    uint32_t count = 0;
+    uint32_t previous = 0;
+    for (uint32_t index = queue->head; index != 0; index = reactor->ops[index].queue_next) {
+        const op_entry *op = &reactor->ops[index];
+        TINA_ASSERT(op->queue_prev == previous);
+        TINA_ASSERT((op->marks & OP_QUEUED) != 0);
+        if (queue == &reactor->staged) {
+            TINA_ASSERT(op->state == OP_STAGED ||
+                        (op->state == OP_FLYING && (op->marks & OP_CANCELED) != 0));
+        } else if (queue == &reactor->waiting) {
+            TINA_ASSERT(op->state == OP_WAITING && op->kind == TINA_OP_RECV);
+        } else {
+            TINA_ASSERT(op->state == OP_DONE || op->state == OP_DRAINED);
+        }
+        previous = index;
+        TINA_ASSERT(++count <= reactor->config.op_count);
+    }
+    TINA_ASSERT(queue->tail == previous);
+    return count;
+}
+
+static void op_verify(const tina_reactor *reactor, uint32_t index) {
+    const op_entry *op = &reactor->ops[index];
+    TINA_ASSERT(op->generation != 0);
+    TINA_ASSERT((op->marks & OP_RETRY) == 0 || op->state == OP_STAGED || op->state == OP_FLYING);
+    if (op->state == OP_FREE) {
+        TINA_ASSERT(op->owner == NULL && op->marks == 0);
+        return;
+    }
+    TINA_ASSERT(op->owner != NULL);
+    TINA_ASSERT(op->state != OP_DONE || !op->owner->released);
+    TINA_ASSERT(op->state != OP_DRAINED || op->owner->released);
+    if (op->state >= OP_DONE) {
+        return;
+    }
+    const fd_entry *fd = &reactor->fds[fd_index(op->fd)];
+    TINA_ASSERT(fd->os_fd >= 0);
+    TINA_ASSERT(fd->generation == (uint32_t)op->fd);
+    if (op->kind == TINA_OP_CLOSE) {
+        TINA_ASSERT(fd->owner == NULL && fd->close_op == index);
+        TINA_ASSERT((op->state == OP_CLOSING) == (fd->read_op != 0 || fd->write_op != 0));
+    } else {
+        TINA_ASSERT(op->state != OP_CLOSING);
+        TINA_ASSERT(fd->read_op == index || fd->write_op == index);
+        TINA_ASSERT(fd->owner == NULL || fd->owner == op->owner);
+    }
+    bool linked = op->owner_prev != 0 ? reactor->ops[op->owner_prev].owner_next == index
+                                      : op->owner->first_op == index;
+    TINA_ASSERT(linked);
+}
+
+static void fd_verify(const tina_reactor *reactor, uint32_t index) {
+    const fd_entry *fd = &reactor->fds[index];
+    if (fd->os_fd < 0) {
+        TINA_ASSERT(fd->owner == NULL && fd->read_op == 0 && fd->write_op == 0);
+        return;
+    }
+    if (fd->owner != NULL) {
+        bool linked = fd->owner_prev != 0 ? reactor->fds[fd->owner_prev].owner_next == index
+                                          : fd->owner->first_fd == index;
+        TINA_ASSERT(linked);
+        TINA_ASSERT(!fd->owner->released);
+    } else if (fd->close_op == 0) {
+        TINA_ASSERT(fd->read_op != 0 || fd->write_op != 0);
+    }
+}
+
+void tina_reactor_verify(const tina_reactor *reactor) {
+    const tina_reactor_counters *counters = &reactor->counters;
+    uint32_t flying = 0;
+    uint32_t ops = 0;
+    uint32_t retries = 0;
+    for (uint32_t index = 1; index <= reactor->config.op_count; index++) {
+        const op_entry *op = &reactor->ops[index];
+        op_verify(reactor, index);
+        ops += op->state != OP_FREE;
+        flying += op->state == OP_FLYING;
+        retries += (op->marks & OP_RETRY) != 0;
+    }
+    TINA_ASSERT(ops == counters->ops_in_use);
+    TINA_ASSERT(flying == reactor->flying_count);
+    TINA_ASSERT(retries == reactor->retry_count);
+    uint32_t fds = 0;
+    for (uint32_t index = 1; index <= reactor->config.fd_count; index++) {
+        fd_verify(reactor, index);
+        fds += reactor->fds[index].os_fd >= 0;
+    }
+    TINA_ASSERT(fds == counters->fds_in_use);
+    uint32_t held = 0;
+    for (uint32_t buffer = 0; buffer < reactor->config.buffer_count; buffer++) {
+        held += reactor->buffer_held[buffer];
+    }
+    TINA_ASSERT(held == counters->buffers_in_use);
+    // Nobody waits for a buffer that nobody is sent to take.
+    uint32_t waiting = queue_verify(reactor, &reactor->waiting);
+    TINA_ASSERT(waiting == 0 || retries >= reactor->config.buffer_count - held);
+    (void)queue_verify(reactor, &reactor->staged);
+    (void)queue_verify(reactor, &reactor->news);
+}
