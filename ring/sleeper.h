@@ -34,8 +34,7 @@ extern "C" {
 #endif
 
 typedef struct tina_sleeper {
-    // Written by both sides, by exchanges only: a plain store would end the release sequence that
-    // carries what earlier bringers published.
+    // Written by both sides, by exchanges only.
     TINA_ALIGNAS(TINA_CACHE_LINE_BYTES) tina_atomic_u32 asleep;
 } tina_sleeper;
 
@@ -54,8 +53,9 @@ static inline void tina_sleeper_announce(tina_sleeper *sleeper) {
 
 // tina_sleeper_awake ends tina_sleeper_announce, whether the thread blocked or found work.
 static inline void tina_sleeper_awake(tina_sleeper *sleeper) {
-    // Pairs with the exchange in tina_sleeper_must_wake: a bringer that read 0 after another had
-    // taken the wake counts on being seen from here on.
+    // Reads the exchange in tina_sleeper_must_wake. A bringer that came after the one who took the
+    // wake did not wake us again: exchanging, we pass on what it released to our next announcement,
+    // which then sees what it published. A plain store would lose it.
     (void)tina_atomic_u32_exchange(&sleeper->asleep, 0);
 }
 
