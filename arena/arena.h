@@ -37,10 +37,11 @@ extern "C" {
 // Owned by one thread at a time; the fields are the arena's own. All-zero is "nothing reserved".
 typedef struct tina_arena {
     uint8_t *base;
-    size_t size;   // whole pages
-    size_t used;   // a multiple of TINA_ARENA_ALIGNMENT
-    size_t dirty;  // beyond it no carve has reached, so the kernel's zeros still stand
-    void *mapping; // what munmap wants: guards and alignment slack included
+    size_t size;     // whole pages
+    size_t used;     // a multiple of TINA_ARENA_ALIGNMENT
+    size_t dirty;    // beyond it no carve has reached, so the kernel's zeros still stand
+    size_t poisoned; // bytes that the commit poisoned, under AddressSanitizer
+    void *mapping;   // what munmap wants: guards and alignment slack included
     size_t mapping_bytes;
     uint8_t fill;
     bool committed;

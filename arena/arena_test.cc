@@ -55,6 +55,7 @@ bool all_bytes(const void *memory, size_t bytes, uint8_t value) {
 }
 
 void touch(const volatile uint8_t *at) {
+    signal(SIGSEGV, SIG_DFL); // sanitizers would turn it into an exit
     (void)*at;
 }
 
@@ -82,8 +83,8 @@ void restrict_kernel(uint32_t refused_advice, std::initializer_list<uint32_t> ki
 
 TEST(Arena, ReservesWithoutUsingMemory) {
     tina_arena arena;
-    ASSERT_EQ(tina_arena_reserve(&arena, size_t{1} << 40), 0);
-    EXPECT_EQ(tina_arena_size(&arena), size_t{1} << 40);
+    ASSERT_EQ(tina_arena_reserve(&arena, size_t{1} << 36), 0);
+    EXPECT_EQ(tina_arena_size(&arena), size_t{1} << 36);
     EXPECT_EQ(tina_arena_used(&arena), 0u);
     tina_arena_release(&arena);
 }
