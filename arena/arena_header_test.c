@@ -3,8 +3,8 @@
 // The headers as C17 sees them, and one life of each thing they declare.
 
 #include "arena/arena.h"
+#include "arena/bump.h"
 #include "arena/pool.h"
-#include "arena/scratch.h"
 #include "core/assert.h"
 
 int main(void) {
@@ -22,10 +22,10 @@ int main(void) {
     TINA_ASSERT(tina_pool_take(&pool, &ref) == TINA_POOL_OK);
     TINA_ASSERT(tina_pool_slot_of(&pool, tina_pool_at(&pool, ref)) == ref.slot);
 
-    tina_scratch scratch;
-    tina_scratch_init(&scratch, tina_arena_carve(&arena, 1000), 1000);
-    TINA_ASSERT(tina_scratch_take(&scratch, 1000, 8) != NULL);
-    TINA_ASSERT(tina_scratch_take(&scratch, 1, 1) == NULL);
+    tina_bump bump;
+    tina_bump_init(&bump, tina_arena_carve(&arena, 1000), 1000);
+    TINA_ASSERT(tina_bump_take(&bump, 1000, 8) != NULL);
+    TINA_ASSERT(tina_bump_take(&bump, 1, 1) == NULL);
     tina_arena_freeze(&arena);
 
     // A rebuild: what came after the mark is carved anew, and no ref of before lives.

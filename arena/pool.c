@@ -73,7 +73,7 @@ void tina_pool_slot_open(tina_pool *pool, uint32_t slot) {
 
 void tina_pool_slot_close(tina_pool *pool, uint32_t slot) {
     TINA_VERIFY(tina_pool_intact(pool, slot));
-    // The owner may have poisoned some of it: a scratch in a slot does.
+    // The owner may have poisoned some of it: a bump in a slot does.
     tina_unpoison(slot_memory(pool, slot), pool->slot_bytes);
     if (TINA_VERIFY_ON && pool->slot_bytes != 0)
         memset(slot_memory(pool, slot), FREE_BYTE, pool->slot_bytes);

@@ -150,6 +150,13 @@ static inline bool tina_pool_holds(const tina_pool *pool, tina_pool_ref ref) {
     return entry->generation == ref.generation && entry->link == TINA_POOL_LIVE;
 }
 
+// tina_pool_generation returns the generation of a slot's life, which is live.
+static inline uint32_t tina_pool_generation(const tina_pool *pool, uint32_t slot) {
+    TINA_ASSERT(slot < pool->touched);
+    TINA_ASSERT(pool->entries[slot].link == TINA_POOL_LIVE);
+    return pool->entries[slot].generation;
+}
+
 // tina_pool_give ends the life that ref names, which is live: giving it twice is caught even when
 // the slot has been taken again meanwhile.
 static inline void tina_pool_give(tina_pool *pool, tina_pool_ref ref) {
