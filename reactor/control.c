@@ -19,6 +19,15 @@ int32_t tina_reactor_socket(tina_reactor *reactor, tina_reactor_owner *owner,
     return 0;
 }
 
+void tina_reactor_discard_fd(tina_reactor *reactor, tina_reactor_owner *owner, tina_fd fd) {
+    uint32_t index = tina_fds_find(reactor, owner, fd);
+    if (index == 0) {
+        return;
+    }
+    TINA_ASSERT(reactor->fds[index].read_op == 0 && reactor->fds[index].write_op == 0);
+    tina_fds_begin_close(reactor, index, 0);
+}
+
 // Returns the OS's fd, or BAD_FD or NO_RIGHT.
 static int32_t os_fd_of(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
                         uint32_t rights) {

@@ -141,6 +141,10 @@ bool tina_reactor_release(tina_reactor *reactor, tina_reactor_owner *owner);
 int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, tina_fd fd,
                              tina_reactor_owner *to);
 
+// tina_reactor_discard_fd closes an fd on which no op is in flight; nothing completes. An fd that is not
+// the owner's is left alone.
+void tina_reactor_discard_fd(tina_reactor *reactor, tina_reactor_owner *owner, tina_fd fd);
+
 // Control calls: done at once, never block. Each returns 0 or a result below zero.
 int32_t tina_reactor_socket(tina_reactor *reactor, tina_reactor_owner *owner,
                             tina_address_family family, tina_socket_kind kind, tina_fd *fd);
