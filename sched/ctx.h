@@ -30,11 +30,11 @@ typedef enum tina_send_result {
     TINA_SEND_STALE,        // nobody has that handle (any more)
     TINA_SEND_MAILBOX_FULL, // the receiver has mailbox_max messages waiting
     TINA_SEND_POOL_EMPTY,   // the shard has no envelope left, or this sender its share
+    TINA_SEND_BAD_MESSAGE,  // tag below 0, or payload over TINA_PAYLOAD_BYTES_MAX
 } tina_send_result;
 
-// tina_send copies 0 to TINA_PAYLOAD_BYTES_MAX bytes into an envelope and queues it. Messages from
-// one isolate to another arrive in the order in which they were sent. The tag is below
-// TINA_TAG_SYSTEM; a larger one, or a longer payload, crashes the caller.
+// tina_send copies 0 to TINA_PAYLOAD_BYTES_MAX bytes into an envelope and queues it; the tag is 0
+// or more. Messages from one isolate to another arrive in the order in which they were sent.
 tina_send_result tina_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                            size_t payload_bytes);
 
@@ -43,12 +43,12 @@ typedef enum tina_spawn_result {
     TINA_SPAWN_FULL,         // the type has no free slot
     TINA_SPAWN_WORN_OUT,     // all its free slots have used up their generations
     TINA_SPAWN_UNKNOWN_TYPE, // not in the spec
+    TINA_SPAWN_BAD_ARGS,     // more than TINA_ARGS_BYTES_MAX
     TINA_SPAWN_BAD_FD,       // tina_spawn_with_fd: not an idle fd of the caller
 } tina_spawn_result;
 
-// tina_spawn makes a new isolate, whose init runs after the caller's handler, with a copy of args
-// (at most TINA_ARGS_BYTES_MAX bytes, more crashes the caller). The handle is good at once:
-// messages sent to it wait until init has run. *child may be NULL.
+// tina_spawn makes a new isolate, whose init runs after the caller's handler, with a copy of args.
+// The handle is good at once: messages sent to it wait until init has run. *child may be NULL.
 tina_spawn_result tina_spawn(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
                              tina_handle *child);
 
@@ -60,7 +60,8 @@ tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *typ
 // when the shard's timers are used up.
 tina_timer tina_timer_set(tina_ctx *ctx, uint64_t delay_ns, uint64_t word);
 
-// tina_timer_cancel returns true when the timer had not fired; its event will then never arrive.
+// tina_timer_cancel returns true when the timer's event had not been delivered; now it never will
+// be.
 bool tina_timer_cancel(tina_ctx *ctx, tina_timer timer);
 
 // tina_io_data returns the bytes of a TINA_IO_RECV_DONE (m->io.result of them), the reactor's,
@@ -74,6 +75,10 @@ void *tina_scratch(tina_ctx *ctx, size_t bytes);
 // tina_working returns memory from the isolate's working arena, zeroed, 16-byte aligned, valid as
 // long as the isolate; NULL when its type's working_bytes are used up.
 void *tina_working(tina_ctx *ctx, size_t bytes);
+
+// tina_shard_memory returns the spec's shard_memory_bytes, zeroed at boot, shared by the isolates
+// of this shard and theirs until the shard ends; NULL when the spec asks for none.
+void *tina_shard_memory(tina_ctx *ctx);
 
 // Sockets: control calls. Each returns 0 or a result below zero (io.h).
 int32_t tina_socket_open(tina_ctx *ctx, tina_address_family family, tina_socket_kind kind,

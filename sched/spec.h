@@ -41,17 +41,18 @@ typedef struct tina_spec {
     const tina_child *children; // started in this order; one that fails to start refuses the boot
     uint32_t child_count;
 
-    uint32_t message_count; // envelopes; default 4 an isolate, 1,024 to 65,536
-    uint32_t timer_count;   // default 2 an isolate, at least 64
-    uint32_t fd_count;      // default 1,024
-    uint32_t op_count;      // default 2 an fd
-    uint32_t connect_count; // connects in flight; default 64
-    uint32_t buffer_count;  // receive buffers, rounded up to a power of two; default 256
-    uint32_t buffer_bytes;  // of one; default 4,096
-    uint32_t scratch_bytes; // handler scratch; default 65,536
-    uint32_t log_bytes;     // log ring; default 65,536
-    uint32_t tick_batch;    // dispatches a tick at most; default 1,024
-    uint32_t call_max;      // ctx calls in one handler at most; default 65,536
+    uint32_t message_count;      // envelopes; default 4 an isolate, 1,024 to 65,536
+    uint32_t timer_count;        // default 2 an isolate, at least 64
+    uint32_t fd_count;           // default 1,024
+    uint32_t op_count;           // default 2 an fd
+    uint32_t connect_count;      // connects in flight; default 64
+    uint32_t buffer_count;       // receive buffers, rounded up to a power of two; default 256
+    uint32_t buffer_bytes;       // of one; default 4,096
+    uint32_t scratch_bytes;      // handler scratch; default 65,536
+    uint32_t shard_memory_bytes; // see tina_shard_memory; default none
+    uint32_t log_bytes;          // log ring; default 65,536
+    uint32_t tick_batch;         // dispatches a tick at most; default 1,024
+    uint32_t call_max;           // ctx calls in one handler at most; default 65,536
 
     uint64_t shutdown_timeout_ns; // from TINA_SHUTDOWN to force; default 5 s
     int log_level; // highest tina_log_level that is written; default (0) TINA_LOG_INFO
@@ -63,10 +64,6 @@ typedef struct tina_spec {
 // sentence that names the field, its value, the limit and the remedy when it cannot work.
 bool tina_spec_resolve(const tina_spec *spec, tina_spec *resolved,
                        char sentence[TINA_SENTENCE_BYTES]);
-
-// tina_spec_print writes one line a part of the grand arena to fd: what, how many, bytes; and the
-// sum. It returns false, having written the sentence instead, when the spec is refused.
-bool tina_spec_print(const tina_spec *spec, int fd);
 
 #ifdef __cplusplus
 }

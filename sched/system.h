@@ -21,6 +21,10 @@ extern "C" {
 // signals.
 int tina_run(const tina_spec *spec);
 
+// tina_spec_print writes one line a part of the grand arena to fd: what, how many, bytes; and the
+// sum. It returns false, having written the sentence instead, when the spec is refused.
+bool tina_spec_print(const tina_spec *spec, int fd);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Birth and death of isolates.
+//
+//     FREE ─spawn─▶ STARTING ─init─▶ RECEIVING, AWAITING, YIELDED … ─end─▶ DRAINING ─last
+//     completion─▶ FREE
+//
+// Ending makes the handle stale at once and the slot free only when the kernel holds nothing of it.
+
+#include <string.h>
+
+#include "sched/internal.h"
+
+static void slot_free(tina_shard *shard, tina_isolate *ended) {
+    type_slots *type = &shard->types[ended->type];
+    ended->state = ISOLATE_FREE;
+    tina_pool_give_slot(&type->pool, isolate_slot(type, ended));
+}
+
+tina_spawn_result isolate_spawn(tina_shard *shard, const tina_isolate_type *type, tina_bytes args,
+                                tina_isolate **spawned) {
+    if (args.bytes > TINA_ARGS_BYTES_MAX)
+        return TINA_SPAWN_BAD_ARGS;
+    type_slots *slots = types_find(shard, type);
+    if (!slots)
+        return TINA_SPAWN_UNKNOWN_TYPE;
+    tina_pool_ref ref;
+    tina_pool_result taken = tina_pool_take(&slots->pool, &ref);
+    if (taken != TINA_POOL_OK)
+        return taken == TINA_POOL_FULL ? TINA_SPAWN_FULL : TINA_SPAWN_WORN_OUT;
+
+    uint32_t number = (uint32_t)(slots - shard->types);
+    tina_isolate *born = &slots->isolates[ref.slot];
+    TINA_ASSERT(born->state == ISOLATE_FREE);
+    TINA_ASSERT(born->io.ops_in_flight == 0);
+    tina_handle handle = tina_handle_make(shard->number, number, ref.slot, ref.generation);
+    *born = (tina_isolate){
+        .io = {.token = isolate_index(shard, born)},
+        .handle = handle,
+        .mail_first = NONE,
+        .mail_last = NONE,
+        .timer_first = NONE,
+        .fired_first = NONE,
+        .fired_last = NONE,
+        .state = ISOLATE_STARTING,
+        .type = (uint8_t)number,
+        .args_bytes = (uint8_t)args.bytes,
+        .told = shard->shutting_down ? TOLD_TO_CANCEL : TOLD_NOTHING,
+        .queued = born->queued,
+        .ready_next = born->ready_next,
+    };
+    if (args.bytes)
+        memcpy(tina_pool_slot(&slots->pool, ref.slot), args.data, args.bytes);
+    isolate_wake(shard, born);
+    shard->counters.spawned++;
+    shard->counters.isolates_in_use++;
+    *spawned = born;
+    return TINA_SPAWN_OK;
+}
+
+static const char *const exit_names[] = {
+    [TINA_EXIT_NORMAL] = "done",
+    [TINA_EXIT_SHUTDOWN] = "shut down",
+    [TINA_EXIT_CODE] = "exited with code",
+    [TINA_EXIT_CRASH] = "crashed with code",
+    [TINA_EXIT_KILLED] = "outlived the shutdown deadline and was ended",
+    [TINA_EXIT_BAD_EFFECT] = "crashed: it returned an effect that cannot stand there, kind",
+    [TINA_EXIT_CALL_LIMIT] = "crashed: more ctx calls in one handler than call_max, which is",
+};
+
+static void log_end(tina_shard *shard, const tina_isolate *ended, tina_exit_reason reason) {
+    const type_slots *type = &shard->types[ended->type];
+    shard_log(shard, TINA_LOG_WARNING, "%s %u.%u %s %d", type->type->name,
+              isolate_slot(type, ended), tina_handle_generation(ended->handle),
+              exit_names[reason.kind], reason.code);
+}
+
+void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason) {
+    TINA_ASSERT(ended->state != ISOLATE_FREE);
+    TINA_ASSERT(ended->state != ISOLATE_DRAINING);
+    if (reason.kind <= TINA_EXIT_CODE) {
+        shard->counters.exited++;
+    } else {
+        shard->counters.crashed++;
+        log_end(shard, ended, reason);
+    }
+    if (shard->child_awaited == isolate_index(shard, ended)) {
+        shard->child_awaited = NONE;
+        shard->child_failed = reason.kind != TINA_EXIT_NORMAL && !shard->shutting_down;
+    }
+    ended->handle = tina_handle_none();
+    ended->state = ISOLATE_DRAINING;
+    ended->told = TOLD_NOTHING;
+    mailbox_drop(shard, ended);
+    timers_drop(shard, ended);
+    shard->counters.isolates_in_use--;
+    if (tina_reactor_release(shard->reactor, &ended->io))
+        slot_free(shard, ended);
+    else
+        shard->counters.isolates_draining++;
+}
+
+// isolate_unspawn takes back a spawn of this very handler: init has not run and nobody was told.
+void isolate_unspawn(tina_shard *shard, tina_isolate *born) {
+    TINA_ASSERT(born->state == ISOLATE_STARTING);
+    TINA_ASSERT(born->mail_first == NONE);
+    born->handle = tina_handle_none();
+    shard->counters.isolates_in_use--;
+    shard->counters.spawned--;
+    slot_free(shard, born);
+}
+
+void isolate_drained(tina_shard *shard, tina_isolate *ended) {
+    TINA_ASSERT(ended->state == ISOLATE_DRAINING);
+    TINA_ASSERT(tina_handle_is_none(ended->handle));
+    shard->counters.isolates_draining--;
+    slot_free(shard, ended);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Carving and building a shard, and taking it down.
+
+#include <string.h>
+
+#include "core/format.h"
+#include "sched/internal.h"
+#include "sched/layout.h"
+
+static uint64_t slots_of(const tina_spec *spec, uint32_t type) {
+    return spec->types[type].slot_count ? spec->types[type].slot_count : 1;
+}
+
+static uint64_t isolates_of(const tina_spec *spec) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < spec->type_count; i++)
+        sum += slots_of(spec, i);
+    return sum;
+}
+
+static uint64_t index_places(const tina_spec *spec) {
+    return tina_round_up_pow2(2 * (uint64_t)spec->type_count + 1);
+}
+
+static tina_pool_config struct_pool(const tina_spec *spec, uint32_t type) {
+    uint32_t bytes = spec->types[type].type->struct_bytes;
+    return (tina_pool_config){
+        .slot_count = (uint32_t)slots_of(spec, type),
+        .slot_bytes = bytes > TINA_ARGS_BYTES_MAX ? bytes : TINA_ARGS_BYTES_MAX,
+        .alignment = 16,
+        // Where a write beyond a struct is found by the next check of its slot.
+        .red_zone_bytes = TINA_VERIFY_ON ? 64 : 0,
+        .generation_bits = TINA_GENERATION_BITS,
+    };
+}
+
+static tina_pool_config number_pool(uint64_t count) {
+    return (tina_pool_config){.slot_count = (uint32_t)count, .generation_bits = 32};
+}
+
+// Every op may have a deadline, besides the timers that isolates set.
+static uint64_t timers_of(const tina_spec *spec) {
+    return (uint64_t)spec->timer_count + spec->op_count;
+}
+
+static uint64_t working_stride(const tina_isolate_type *type) {
+    return tina_align_up(type->working_bytes, 16);
+}
+
+static tina_reactor_config reactor_config(const tina_spec *spec,
+                                          const tina_shard_options *options) {
+    return (tina_reactor_config){
+        .backend = options->backend,
+        .backend_options = options->backend_options,
+        .shard = options->number,
+        .fd_count = spec->fd_count,
+        .op_count = spec->op_count,
+        .connect_count = spec->connect_count,
+        .buffer_count = spec->buffer_count,
+        .buffer_bytes = spec->buffer_bytes,
+    };
+}
+
+static tina_layout_part type_part(const tina_spec *spec, uint32_t type, uint32_t which) {
+    tina_pool_config pool = struct_pool(spec, type);
+    uint64_t count = slots_of(spec, type);
+    if (which == 0)
+        return (tina_layout_part){"generations of", count, tina_pool_metadata_bytes(&pool)};
+    if (which == 1)
+        return (tina_layout_part){"structs of", count, tina_pool_slots_bytes(&pool)};
+    return (tina_layout_part){"working arenas of", count,
+                              count * working_stride(spec->types[type].type)};
+}
+
+uint32_t tina_layout_count(const tina_spec *resolved) {
+    return TINA_PART_COUNT + TINA_PARTS_PER_TYPE * resolved->type_count;
+}
+
+tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_options *options,
+                                     uint32_t i) {
+    if (i >= TINA_PART_COUNT)
+        return type_part(spec, (i - TINA_PART_COUNT) / TINA_PARTS_PER_TYPE,
+                         (i - TINA_PART_COUNT) % TINA_PARTS_PER_TYPE);
+    uint64_t isolates = isolates_of(spec);
+    uint64_t timers = timers_of(spec);
+    tina_pool_config messages = number_pool(spec->message_count);
+    tina_pool_config timer_numbers = number_pool(timers);
+    tina_reactor_config reactor = reactor_config(spec, options);
+    const tina_layout_part parts[TINA_PART_COUNT] = {
+        [TINA_PART_SHARD] = {"shard", 1, sizeof(tina_shard)},
+        [TINA_PART_TYPES] = {"types", spec->type_count, spec->type_count * sizeof(type_slots)},
+        [TINA_PART_TYPE_INDEX] = {"type index", index_places(spec),
+                                  index_places(spec) * sizeof(uint16_t)},
+        [TINA_PART_ISOLATES] = {"isolates' metadata", isolates, isolates * sizeof(tina_isolate)},
+        [TINA_PART_MESSAGE_METADATA] = {"messages' links", spec->message_count,
+                                        tina_pool_metadata_bytes(&messages)},
+        [TINA_PART_MESSAGES] = {"messages", spec->message_count,
+                                spec->message_count * sizeof(tina_message)},
+        [TINA_PART_TIMER_METADATA] = {"timers' generations", timers,
+                                      tina_pool_metadata_bytes(&timer_numbers)},
+        [TINA_PART_TIMERS] = {"timers and deadlines", timers, timers * sizeof(tina_wheel_entry)},
+        [TINA_PART_REACTOR] = {"reactor, ops, fds, receive buffers", 1,
+                               tina_reactor_bytes(&reactor)},
+        [TINA_PART_SCRATCH] = {"scratch", 1, spec->scratch_bytes},
+        [TINA_PART_LOG] = {"log", 1, spec->log_bytes},
+        [TINA_PART_MEMORY] = {"program's shard memory", 1, spec->shard_memory_bytes},
+    };
+    return parts[i];
+}
+
+uint64_t tina_shard_bytes(const tina_spec *resolved, const tina_shard_options *options) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < tina_layout_count(resolved); i++)
+        sum += tina_arena_carve_bytes(tina_layout_part_at(resolved, options, i).bytes);
+    return sum;
+}
+
+typedef struct shard_carver {
+    tina_arena *arena;
+    const tina_spec *spec;
+    const tina_shard_options *options;
+} shard_carver;
+
+static void *carve(const shard_carver *carver, uint32_t part) {
+    uint64_t bytes = tina_layout_part_at(carver->spec, carver->options, part).bytes;
+    if (bytes == 0)
+        return NULL;
+    void *memory = tina_arena_carve(carver->arena, bytes);
+    // tina_shard_bytes summed the same list.
+    TINA_ASSERT(memory != NULL);
+    return memory;
+}
+
+static void *carve_of_type(const shard_carver *carver, uint32_t type, uint32_t which) {
+    return carve(carver, TINA_PART_COUNT + TINA_PARTS_PER_TYPE * type + which);
+}
+
+static void types_build(tina_shard *shard, const shard_carver *carver) {
+    const tina_spec *spec = carver->spec;
+    uint64_t base = 0;
+    for (uint32_t i = 0; i < spec->type_count; i++) {
+        type_slots *slots = &shard->types[i];
+        const tina_isolate_type *type = spec->types[i].type;
+        *slots = (type_slots){
+            .type = type,
+            .isolates = shard->isolates + base,
+            .slot_count = (uint32_t)slots_of(spec, i),
+            .mailbox_max = type->mailbox_max ? type->mailbox_max : 64,
+            .batch = type->batch ? type->batch : 16,
+            .working_stride = working_stride(type),
+        };
+        tina_pool_config pool = struct_pool(spec, i);
+        void *metadata = carve_of_type(carver, i, 0);
+        void *structs = carve_of_type(carver, i, 1);
+        tina_pool_init(&slots->pool, &pool, metadata, structs);
+        slots->working = carve_of_type(carver, i, 2);
+        base += slots->slot_count;
+    }
+    types_index(shard);
+}
+
+// The parts are carved in the order of the list; the structure of the shard follows it.
+static void shard_build(tina_shard *shard, const shard_carver *carver) {
+    const tina_spec *spec = carver->spec;
+    shard->spec = spec;
+    shard->now = carver->options->now;
+    shard->number = carver->options->number;
+    shard->ctx.shard = shard;
+    shard->ready = (ready_list){NONE, NONE};
+    shard->yielded = (ready_list){NONE, NONE};
+    shard->child_awaited = NONE;
+    shard->type_count = spec->type_count;
+    shard->isolate_count = (uint32_t)isolates_of(spec);
+    shard->timer_count = spec->timer_count;
+    shard->tick_batch = spec->tick_batch;
+    shard->call_max = spec->call_max;
+
+    shard->types = carve(carver, TINA_PART_TYPES);
+    shard->type_index = carve(carver, TINA_PART_TYPE_INDEX);
+    shard->type_index_mask = (uint32_t)index_places(spec) - 1;
+    shard->isolates = carve(carver, TINA_PART_ISOLATES);
+    for (uint32_t i = 0; i < shard->isolate_count; i++) {
+        shard->isolates[i].handle = tina_handle_none();
+        shard->isolates[i].state = ISOLATE_FREE;
+        shard->isolates[i].queued = false;
+        shard->isolates[i].io.ops_in_flight = 0;
+    }
+
+    tina_pool_config messages = number_pool(spec->message_count);
+    tina_pool_init(&shard->envelope_pool, &messages, carve(carver, TINA_PART_MESSAGE_METADATA),
+                   NULL);
+    shard->envelopes = carve(carver, TINA_PART_MESSAGES);
+    tina_pool_config timers = number_pool(timers_of(spec));
+    tina_pool_init(&shard->timer_pool, &timers, carve(carver, TINA_PART_TIMER_METADATA), NULL);
+    shard->timers = carve(carver, TINA_PART_TIMERS);
+    tina_wheel_init(&shard->wheel, shard->timers, shard->now.monotonic_ns);
+}
+
+int tina_shard_open(tina_arena *arena, const tina_spec *resolved, const tina_shard_options *options,
+                    tina_shard **opened, char sentence[TINA_SENTENCE_BYTES]) {
+    const shard_carver carver = {arena, resolved, options};
+    if (tina_shard_bytes(resolved, options) > tina_arena_size(arena) - tina_arena_used(arena)) {
+        tina_format(sentence, TINA_SENTENCE_BYTES,
+                    "the arena has %zu bytes, but the spec needs %llu; reserve tina_shard_bytes",
+                    tina_arena_size(arena),
+                    (unsigned long long)tina_shard_bytes(resolved, options));
+        return -12; // ENOMEM, without the OS's header
+    }
+    tina_shard *shard = carve(&carver, TINA_PART_SHARD);
+    memset(shard, 0, sizeof *shard);
+    shard_build(shard, &carver);
+    tina_reactor_config config = reactor_config(resolved, options);
+    void *memory = carve(&carver, TINA_PART_REACTOR);
+    int result = tina_reactor_open(&config, memory, &shard->reactor, sentence, TINA_SENTENCE_BYTES);
+    if (result != 0)
+        return result;
+    tina_bump_init(&shard->scratch, carve(&carver, TINA_PART_SCRATCH), resolved->scratch_bytes);
+    tina_log_open(&shard->log, carve(&carver, TINA_PART_LOG), resolved->log_bytes,
+                  resolved->log_level, options->log_write, options->log_where);
+    shard->memory = carve(&carver, TINA_PART_MEMORY);
+    if (shard->memory)
+        memset(shard->memory, 0, resolved->shard_memory_bytes);
+    types_build(shard, &carver);
+    tina_arena_freeze(arena);
+    *opened = shard;
+    return 0;
+}
+
+void tina_shard_close(tina_shard *shard) {
+    shard->shutting_down = true;
+    tina_shard_force(shard);
+    tina_log_flush(&shard->log, shard->now.wall_s);
+    tina_reactor_close(shard->reactor);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shard as its loop sees it: it is opened in an arena, ticked with the time, and asked what to
+// wait for. The loop owns the thread, the clock and the blocking (system.h has the real one, a
+// simulator its own); the shard makes no system call but through its reactor's backend and its log
+// writer.
+//
+//     for (;;) {
+//         tina_tick tick = tina_shard_tick(shard, now());
+//         if (tick.ended) break;
+//         tina_reactor_wait(tina_shard_reactor(shard), now_ns, tick.busy ? 0 : tick.until_ns);
+//     }
+//
+// Every function is for the thread that opened the shard.
+
+#ifndef TINA_SCHED_SHARD_H
+#define TINA_SCHED_SHARD_H
+
+#include "arena/arena.h"
+#include "reactor/reactor.h"
+#include "sched/spec.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tina_shard tina_shard;
+
+typedef struct tina_time {
+    uint64_t monotonic_ns;
+    uint64_t wall_s; // since 1970, UTC
+} tina_time;
+
+// tina_log_write takes whole lines and returns how many bytes it took without blocking.
+typedef size_t (*tina_log_write)(void *where, const char *text, size_t bytes);
+
+typedef struct tina_shard_options {
+    uint32_t number; // of this shard
+    const tina_reactor_backend *backend;
+    void *backend_options;
+    tina_log_write log_write;
+    void *log_where;
+    tina_time now;
+} tina_shard_options;
+
+// tina_shard_bytes returns what tina_shard_open carves for a resolved spec.
+uint64_t tina_shard_bytes(const tina_spec *resolved, const tina_shard_options *options);
+
+// tina_shard_open carves and builds a shard. The spec's types, children and args stay the caller's
+// and in place. Returns 0 and *shard, or -errno and a sentence.
+int tina_shard_open(tina_arena *arena, const tina_spec *resolved, const tina_shard_options *options,
+                    tina_shard **shard, char sentence[TINA_SENTENCE_BYTES]);
+
+// tina_shard_close tears down what still lives and gives the reactor back to the OS.
+void tina_shard_close(tina_shard *shard);
+
+typedef struct tina_tick {
+    bool busy;         // tick again at once
+    bool ended;        // every isolate is gone and their I/O drained
+    bool failed;       // a child could not be started
+    bool stop;         // tina_stop was called
+    int stop_status;   // with it
+    uint64_t until_ns; // when not busy: nothing to do before
+} tina_tick;
+
+// tina_shard_tick runs one tick. It never blocks.
+tina_tick tina_shard_tick(tina_shard *shard, tina_time now);
+
+// tina_shard_shutdown tells every isolate TINA_SHUTDOWN in the next tick; with force, it ends those
+// that are left. Both may be called any number of times. Returns how many isolates were forced.
+void tina_shard_shutdown(tina_shard *shard);
+uint32_t tina_shard_force(tina_shard *shard);
+
+tina_reactor *tina_shard_reactor(tina_shard *shard);
+
+// Counters only grow; gauges (..._in_use) fall again.
+typedef struct tina_shard_counters {
+    uint64_t ticks;
+    uint64_t dispatches;
+    uint64_t messages_sent;
+    uint64_t sends_stale;
+    uint64_t sends_mailbox_full;
+    uint64_t sends_pool_empty;
+    uint64_t sends_bad;
+    uint64_t messages_dropped; // in the mailbox of an isolate that ended
+    uint64_t spawned;
+    uint64_t spawns_refused;
+    uint64_t exited;  // by done and exit
+    uint64_t crashed; // for any other reason
+    uint64_t timers_fired;
+    uint64_t timers_refused;
+    uint64_t io_refused; // ops completed at once with the refusal
+    uint64_t log_lines_dropped;
+    uint32_t isolates_in_use;
+    uint32_t isolates_draining; // ended, their last completions not yet in
+    uint32_t messages_in_use;
+    uint32_t timers_in_use;
+} tina_shard_counters;
+
+const tina_shard_counters *tina_shard_count(const tina_shard *shard);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

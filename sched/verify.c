@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "sched/internal.h"
+
+static uint32_t list_verify(const tina_shard *shard, const ready_list *list) {
+    uint32_t length = 0;
+    for (uint32_t at = list->first; at != NONE; at = shard->isolates[at].ready_next) {
+        TINA_ASSERT(at < shard->isolate_count);
+        TINA_ASSERT(shard->isolates[at].queued);
+        TINA_ASSERT(++length <= shard->isolate_count);
+        if (shard->isolates[at].ready_next == NONE)
+            TINA_ASSERT(list->last == at);
+    }
+    return length;
+}
+
+static uint32_t mailbox_verify(const tina_shard *shard, const tina_isolate *owner) {
+    uint32_t length = 0;
+    for (uint32_t at = owner->mail_first; at != NONE; at = shard->envelopes[at].next) {
+        TINA_ASSERT(at < shard->envelope_pool.slot_count);
+        TINA_ASSERT(shard->envelopes[at].to.bits == owner->handle.bits);
+        TINA_ASSERT(++length <= owner->mail_count);
+    }
+    TINA_ASSERT(length == owner->mail_count);
+    return length;
+}
+
+static uint32_t timers_verify(const tina_shard *shard, uint32_t number) {
+    const tina_isolate *owner = &shard->isolates[number];
+    uint32_t users = 0;
+    for (uint32_t at = owner->timer_first; at != NONE; at = shard->timers[at].owner_next) {
+        TINA_ASSERT(shard->timers[at].owner == number);
+        TINA_ASSERT(shard->timers[at].state == TIMER_SET);
+        users += shard->timers[at].kind == TIMER_USER;
+        TINA_ASSERT(users <= shard->timer_count);
+    }
+    for (uint32_t at = owner->fired_first; at != NONE; at = shard->timers[at].next) {
+        TINA_ASSERT(shard->timers[at].owner == number);
+        TINA_ASSERT(shard->timers[at].state == TIMER_FIRED);
+        TINA_ASSERT(++users <= shard->timer_count);
+    }
+    return users;
+}
+
+static void empty_verify(const tina_isolate *isolate) {
+    TINA_ASSERT(isolate->mail_count == 0);
+    TINA_ASSERT(isolate->timer_first == NONE);
+    TINA_ASSERT(isolate->fired_first == NONE);
+}
+
+void shard_verify(const tina_shard *shard) {
+    uint32_t queued = list_verify(shard, &shard->ready) + list_verify(shard, &shard->yielded);
+    uint32_t live = 0;
+    uint32_t draining = 0;
+    uint32_t messages = 0;
+    uint32_t timers = 0;
+    for (uint32_t t = 0; t < shard->type_count; t++) {
+        const type_slots *type = &shard->types[t];
+        tina_pool_verify(&type->pool);
+        // Slots that were never taken have nothing to verify.
+        for (uint32_t slot = 0; slot < type->pool.touched; slot++) {
+            const tina_isolate *at = &type->isolates[slot];
+            queued -= at->queued;
+            if (at->state == ISOLATE_FREE)
+                continue;
+            TINA_ASSERT(tina_handle_is_none(at->handle) == (at->state == ISOLATE_DRAINING));
+            if (at->state == ISOLATE_DRAINING) {
+                empty_verify(at);
+                draining++;
+                continue;
+            }
+            live++;
+            messages += mailbox_verify(shard, at);
+            timers += timers_verify(shard, isolate_index(shard, at));
+        }
+    }
+    TINA_ASSERT(queued == 0);
+    TINA_ASSERT(live == shard->counters.isolates_in_use);
+    TINA_ASSERT(draining == shard->counters.isolates_draining);
+    TINA_ASSERT(messages == shard->envelope_pool.live);
+    TINA_ASSERT(timers == shard->counters.timers_in_use);
+    tina_pool_verify(&shard->envelope_pool);
+    tina_pool_verify(&shard->timer_pool);
+    tina_wheel_verify(&shard->wheel);
+    tina_reactor_verify(shard->reactor);
+}
