@@ -830,5 +830,6 @@ TEST_P(Reactor, CloseOfTheReactorEndsWhatIsInFlight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Scripted, Reactor, testing::Values(&scripted_kind));
+INSTANTIATE_TEST_SUITE_P(Uring, Reactor, testing::Values(&uring_kind));
 
 } // namespace

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "reactor/scripted.h"
+#include "reactor/uring.h"
 
 uint64_t monotonic_ns() {
     timespec now;
@@ -154,14 +155,30 @@ class LoopbackFar : public Far {
     }
 };
 
+class UringKind : public Kind {
+  public:
+    const char *name() const override {
+        return "io_uring";
+    }
+    const tina_reactor_backend *backend() override {
+        return &tina_reactor_uring;
+    }
+    std::unique_ptr<Far> far() override {
+        return std::make_unique<LoopbackFar>();
+    }
+    uint32_t large_bytes() const override {
+        return 16 << 20;
+    }
+};
+
 } // namespace
 
 std::unique_ptr<Kind> scripted_kind() {
     return std::make_unique<ScriptedKind>();
 }
 
-std::unique_ptr<Far> loopback_far() {
-    return std::make_unique<LoopbackFar>();
+std::unique_ptr<Kind> uring_kind() {
+    return std::make_unique<UringKind>();
 }
 
 Rig::Rig(Kind &kind, Sizes sizes) {

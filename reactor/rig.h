@@ -43,7 +43,7 @@ class Kind {
 };
 
 std::unique_ptr<Kind> scripted_kind();
-std::unique_ptr<Far> loopback_far();
+std::unique_ptr<Kind> uring_kind();
 
 struct Completion : tina_io_completion {
     uint64_t owner;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sockets of this machine, for backends: the control calls, and addresses as the kernel wants them.
+// Every call returns a value >= 0 or -errno.
+
+#ifndef TINA_REACTOR_OS_SOCKET_H
+#define TINA_REACTOR_OS_SOCKET_H
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "reactor/backend.h"
+#include "reactor/io.h"
+
+typedef union tina_os_address {
+    struct sockaddr any;
+    struct sockaddr_un longest;
+} tina_os_address;
+
+// tina_os_address_of writes what connect(2) and bind(2) take and returns its length.
+socklen_t tina_os_address_of(const tina_address *address, tina_os_address *os_address);
+
+int tina_os_socket(void *self, tina_address_family family, tina_socket_kind kind);
+int tina_os_bind(void *self, int os_fd, const tina_address *address);
+int tina_os_listen(void *self, int os_fd, uint32_t backlog);
+int tina_os_set_option(void *self, int os_fd, tina_socket_option option, int32_t value);
+int tina_os_shutdown(void *self, int os_fd, tina_shutdown_side side);
+int tina_os_local_address(void *self, int os_fd, tina_address *address);
+int tina_os_peer_address(void *self, int os_fd, tina_address *address);
+void tina_os_close_now(void *self, int os_fd);
+
+#endif
