@@ -63,6 +63,9 @@ static bool awaited_event(tina_shard *shard, tina_isolate *self, tina_message *e
     TINA_ASSERT(completion.id.bits == self->awaited.bits);
     deadline_clear(shard, completion.companion);
     *buffer = completion.buffer;
+    // The cancel came too late: it is the next op's turn.
+    if (self->told == TOLD_TO_TELL && completion.result != TINA_IO_CANCELED)
+        self->told = TOLD_TO_CANCEL;
     io_event(shard, &completion, event);
     return true;
 }
@@ -126,7 +129,7 @@ static void delivery_return(tina_shard *shard, const tina_delivery *delivery) {
         tina_reactor_give_buffer(shard->reactor, delivery->buffer);
 }
 
-// Shutdown cancels one awaited op: the one at that time, or the first after it.
+// Shutdown cancels one awaited op: the one at that time, or the first after it that can be.
 static void awaited_cancel(tina_shard *shard, tina_isolate *self) {
     self->told = TOLD_TO_TELL;
     tina_reactor_cancel(shard->reactor, self->awaited, TINA_IO_CANCELED);
@@ -139,9 +142,31 @@ void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
     isolate_wake(shard, told);
 }
 
+// Below this frame lie the dead frames of the handler that returned the effect, above it, up to
+// that of the tick, ours. Bytes there would be sent, or an address read, after they have become
+// something else.
+#define HANDLER_STACK_BYTES (256u << 10)
+
+static bool is_on_stack(const tina_shard *shard, const void *data) {
+    uintptr_t at = (uintptr_t)data;
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    return at > frame - HANDLER_STACK_BYTES && at < shard->stack_top;
+}
+
+static void log_stack_memory(tina_shard *shard, const tina_isolate *self) {
+    const type_slots *type = &shard->types[self->type];
+    shard_log(shard, TINA_LOG_ERROR,
+              "%s %u.%u gave an op memory on its handler's stack; use its struct", type->type->name,
+              isolate_slot(type, self), tina_handle_generation(self->handle));
+}
+
 static void io_begin(tina_shard *shard, tina_isolate *self, const tina_io_op *op) {
     tina_io_id id;
-    int32_t refusal = tina_reactor_submit(shard->reactor, &self->io, op, &id);
+    int32_t refusal = TINA_IO_BAD_OP;
+    if (is_on_stack(shard, op->data))
+        log_stack_memory(shard, self);
+    else
+        refusal = tina_reactor_submit(shard->reactor, &self->io, op, &id);
     if (refusal != 0) {
         shard->counters.io_refused++;
         self->state = ISOLATE_REFUSED;
@@ -246,6 +271,7 @@ static uint32_t isolate_run(tina_shard *shard, tina_isolate *self, uint32_t limi
 }
 
 void dispatch_ready(tina_shard *shard) {
+    shard->stack_top = (uintptr_t)__builtin_frame_address(0);
     uint32_t budget = shard->tick_batch;
     while (budget) {
         tina_isolate *next = ready_take(shard);

@@ -60,7 +60,7 @@ class Harness {
     tina_tick Settle(int turns_max = 1000) {
         int quiet = 0;
         for (int i = 0; i < turns_max && quiet < 3; i++)
-            quiet = Turn().busy ? 0 : quiet + 1;
+            quiet = Turn().busy || !tina_scripted_control(scripted_)->would_block ? 0 : quiet + 1;
         EXPECT_EQ(quiet, 3) << "the shard never settles";
         return tick_;
     }

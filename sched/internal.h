@@ -125,7 +125,8 @@ struct tina_shard {
     bool shutting_down;
     bool stop;
     int stop_status;
-    void *memory; // the program's
+    uintptr_t stack_top; // of the frames that handlers run on
+    void *memory;        // the program's
     const tina_spec *spec;
     uint16_t *type_index; // numbers from 1, see types.c
     uint32_t type_index_mask;

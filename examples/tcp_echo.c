@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TCP echo: one listener, and one isolate a connection that sends back what it receives.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tina.h"
+
+typedef struct echo {
+    tina_fd fd;
+    uint8_t buffer[4096];
+} echo;
+
+static tina_effect echo_init(tina_ctx *ctx, void *self_, tina_bytes args) {
+    (void)ctx;
+    echo *self = self_;
+    self->fd = *(const tina_fd *)args.data;
+    return tina_io_recv(self->fd, sizeof self->buffer);
+}
+
+static tina_effect echo_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    echo *self = self_;
+    switch (m->tag) {
+    case TINA_IO_RECV_DONE:
+        if (m->io.result <= 0)
+            return tina_io_close(self->fd);
+        memcpy(self->buffer, tina_io_data(ctx, m), (size_t)m->io.result);
+        return tina_io_send(self->fd, self->buffer, (size_t)m->io.result);
+    case TINA_IO_SEND_DONE:
+        return m->io.result < 0 ? tina_io_close(self->fd)
+                                : tina_io_recv(self->fd, sizeof self->buffer);
+    default:
+        return tina_done();
+    }
+}
+
+static const tina_isolate_type echo_type = {
+    .name = "echo", .init = echo_init, .handle = echo_handle, .struct_bytes = sizeof(echo)};
+
+typedef struct listener {
+    tina_fd fd;
+} listener;
+
+enum {
+    RETRY_NS = 100000000
+};
+
+static tina_effect listener_init(tina_ctx *ctx, void *self_, tina_bytes args) {
+    listener *self = self_;
+    const tina_address *address = *(const tina_address *const *)args.data;
+    char text[TINA_ADDRESS_TEXT_BYTES];
+    int32_t result = tina_listen(ctx, address, 1024, &self->fd);
+    if (result < 0) {
+        tina_address_format(address, text);
+        tina_log(ctx, TINA_LOG_ERROR, "cannot listen on %s: %s; choose another --port", text,
+                 tina_io_error_text(result));
+        return tina_crash(1);
+    }
+    tina_address bound;
+    tina_socket_local_address(ctx, self->fd, &bound);
+    tina_address_format(&bound, text);
+    tina_log(ctx, TINA_LOG_INFO, "listening on %s (%s)", text, tina_backend_name(ctx));
+    return tina_io_accept(self->fd);
+}
+
+static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    listener *self = self_;
+    switch (m->tag) {
+    case TINA_IO_ACCEPT_DONE:
+        if (m->io.result == TINA_IO_CANCELED)
+            return tina_receive();
+        if (m->io.result < 0) {
+            // No fd to be had: let connections wait in the backlog and look again soon.
+            tina_timer_set(ctx, RETRY_NS, 0);
+            return tina_receive();
+        }
+        if (tina_spawn_with_fd(ctx, &echo_type, tina_bytes_of(&m->io.fd, sizeof m->io.fd), m->io.fd,
+                               NULL) != TINA_SPAWN_OK)
+            return tina_io_close(m->io.fd);
+        return tina_io_accept(self->fd);
+    case TINA_IO_CLOSE_DONE:
+    case TINA_TIMER:
+        return tina_io_accept(self->fd);
+    default:
+        return tina_done();
+    }
+}
+
+static const tina_isolate_type listener_type = {.name = "listener",
+                                                .init = listener_init,
+                                                .handle = listener_handle,
+                                                .struct_bytes = sizeof(listener)};
+
+static const char usage[] = "usage: tcp_echo [--port PORT]\n"
+                            "Sends back what it receives, on 127.0.0.1. PORT 0, the default, lets "
+                            "the kernel choose.\n";
+
+static int refuse(const char *what, const char *word) {
+    fprintf(stderr, "tcp_echo: %s %s; see --help\n", what, word);
+    return 1;
+}
+
+int main(int argc, char **argv) {
+    static tina_address address;
+    address = tina_address_ipv4(127, 0, 0, 1, 0);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            return fputs(usage, stdout) < 0;
+        if (strcmp(argv[i], "--port") != 0)
+            return refuse("unknown argument", argv[i]);
+        if (++i == argc)
+            return refuse("a number from 0 to 65535 is missing after", argv[i - 1]);
+        char *end;
+        unsigned long port = strtoul(argv[i], &end, 10);
+        if (*argv[i] < '0' || *argv[i] > '9' || *end || port > 65535)
+            return refuse("--port takes a number from 0 to 65535, not", argv[i]);
+        address.port = (uint16_t)port;
+    }
+    static const tina_address *const listen_on = &address;
+    const tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 1024}};
+    const tina_child children[] = {
+        {"listener", &listener_type, tina_bytes_of(&listen_on, sizeof listen_on)}};
+    const tina_spec spec = {
+        .name = "tcp_echo",
+        .types = types,
+        .type_count = 2,
+        .children = children,
+        .child_count = 1,
+        .fd_count = 1100,
+    };
+    return tina_run(&spec);
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The real thing: threads, signals, io_uring and loopback TCP. Every run of tina_run is a process
+// of its own (googletest's EXPECT_EXIT), whose status and stderr are the result.
+
+#include "sched/ctx.h"
+#include "sched/spec.h"
+#include "sched/system.h"
+
+#include <gtest/gtest.h>
+
+#include <arpa/inet.h>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Allocation, seen from outside: while `armed`, every call on the shard's thread is counted.
+static thread_local bool on_shard = false;
+static volatile bool armed = false;
+static volatile int allocations = 0;
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+// A sanitizer has an allocator of its own, which must not be replaced.
+#ifndef SANITIZED
+extern "C" {
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void __libc_free(void *);
+
+static void Seen() {
+    if (armed && on_shard)
+        allocations = allocations + 1;
+}
+void *malloc(size_t bytes) {
+    Seen();
+    return __libc_malloc(bytes);
+}
+void *calloc(size_t count, size_t bytes) {
+    Seen();
+    return __libc_calloc(count, bytes);
+}
+void *realloc(void *memory, size_t bytes) {
+    Seen();
+    return __libc_realloc(memory, bytes);
+}
+void free(void *memory) {
+    Seen();
+    __libc_free(memory);
+}
+void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) {
+    Seen();
+    return reinterpret_cast<void *>(
+        syscall(SYS_mmap, address, bytes, protection, flags, fd, offset));
+}
+int munmap(void *address, size_t bytes) {
+    Seen();
+    return static_cast<int>(syscall(SYS_munmap, address, bytes));
+}
+}
+#endif
+
+namespace {
+
+struct Echo {
+    tina_fd fd;
+    uint8_t buffer[4096];
+};
+
+tina_effect EchoInit(tina_ctx *, void *self_, tina_bytes args) {
+    Echo *self = static_cast<Echo *>(self_);
+    std::memcpy(&self->fd, args.data, sizeof self->fd);
+    return tina_io_recv(self->fd, sizeof self->buffer);
+}
+
+tina_effect EchoHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    Echo *self = static_cast<Echo *>(self_);
+    switch (m->tag) {
+    case TINA_IO_RECV_DONE:
+        if (m->io.result <= 0)
+            return tina_io_close(self->fd);
+        std::memcpy(self->buffer, tina_io_data(ctx, m), static_cast<size_t>(m->io.result));
+        return tina_io_send(self->fd, self->buffer, static_cast<size_t>(m->io.result));
+    case TINA_IO_SEND_DONE:
+        return m->io.result < 0 ? tina_io_close(self->fd) : tina_io_recv(self->fd, 4096);
+    default:
+        return tina_done();
+    }
+}
+
+const tina_isolate_type echo_type = {"echo", EchoInit, EchoHandle, sizeof(Echo), 0, 0, 0};
+
+struct Options {
+    uint16_t port;
+    bool seccomp;  // kills the process when the shard's thread maps memory after this
+    bool stubborn; // does not end when told
+    int report_fd; // the port is written there
+};
+
+struct Listener {
+    tina_fd fd;
+    const Options *options;
+};
+
+void ForbidMapping() {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_munmap, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mremap, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_brk, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    sock_fprog filter = {sizeof program / sizeof program[0], program};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        _exit(99);
+}
+
+tina_effect ListenerInit(tina_ctx *ctx, void *self_, tina_bytes args) {
+    Listener *self = static_cast<Listener *>(self_);
+    std::memcpy(&self->options, args.data, sizeof self->options);
+    tina_address address = tina_address_ipv4(127, 0, 0, 1, self->options->port);
+    int32_t result = tina_listen(ctx, &address, 64, &self->fd);
+    if (result < 0) {
+        tina_log(ctx, TINA_LOG_ERROR, "cannot listen: %s", tina_io_error_text(result));
+        return tina_crash(1);
+    }
+    tina_address bound;
+    EXPECT_EQ(tina_socket_local_address(ctx, self->fd, &bound), 0);
+    if (self->options->report_fd > 0 &&
+        write(self->options->report_fd, &bound.port, sizeof bound.port) != sizeof bound.port)
+        return tina_crash(2);
+    on_shard = true;
+    if (self->options->seccomp)
+        ForbidMapping();
+    return tina_io_accept(self->fd);
+}
+
+tina_effect ListenerHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    Listener *self = static_cast<Listener *>(self_);
+    if (m->tag == TINA_IO_ACCEPT_DONE && m->io.result == 0) {
+        tina_bytes args = {&m->io.fd, sizeof m->io.fd};
+        if (tina_spawn_with_fd(ctx, &echo_type, args, m->io.fd, nullptr) != TINA_SPAWN_OK)
+            return tina_io_close(m->io.fd);
+        return tina_io_accept(self->fd);
+    }
+    if (m->tag == TINA_SHUTDOWN && !self->options->stubborn)
+        return tina_done();
+    return tina_receive();
+}
+
+const tina_isolate_type listener_type = {
+    "listener", ListenerInit, ListenerHandle, sizeof(Listener), 0, 0, 0};
+
+int RunSystem(const Options *options, uint64_t shutdown_timeout_ns = 0) {
+    tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 64}};
+    tina_child children[] = {{nullptr, &listener_type, {&options, sizeof options}}};
+    tina_spec spec = {};
+    spec.name = "system_test";
+    spec.types = types;
+    spec.type_count = 2;
+    spec.children = children;
+    spec.child_count = 1;
+    spec.shutdown_timeout_ns = shutdown_timeout_ns;
+    return tina_run(&spec);
+}
+
+int Connect(uint16_t port) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0)
+        _exit(90);
+    return fd;
+}
+
+void Exchange(int fd, size_t bytes) {
+    char out[1000], in[1000];
+    std::memset(out, 'e', sizeof out);
+    if (send(fd, out, bytes, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes) ||
+        recv(fd, in, bytes, MSG_WAITALL) != static_cast<ssize_t>(bytes) ||
+        std::memcmp(out, in, bytes) != 0)
+        _exit(91);
+}
+
+uint16_t ReadPort(int fd) {
+    uint16_t port;
+    if (read(fd, &port, sizeof port) != sizeof port)
+        _exit(92);
+    return port;
+}
+
+// What happens while tina_run runs, on a thread beside it that allocates nothing.
+struct Drive {
+    int report_fd;
+    void (*act)(uint16_t port);
+};
+
+void *DriveMain(void *argument) {
+    const Drive *drive = static_cast<const Drive *>(argument);
+    drive->act(ReadPort(drive->report_fd));
+    return nullptr;
+}
+
+int RunDriven(Options options, void (*act)(uint16_t port), uint64_t shutdown_timeout_ns = 0) {
+    int report[2];
+    if (pipe(report) != 0)
+        return 93;
+    options.report_fd = report[1];
+    // Signals are for tina_run's thread alone, as its contract says.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    Drive drive = {report[0], act};
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, DriveMain, &drive) != 0)
+        return 94;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    int status = RunSystem(&options, shutdown_timeout_ns);
+    pthread_join(thread, nullptr);
+    return status;
+}
+
+void Terminate() {
+    kill(getpid(), SIGTERM);
+}
+
+class SystemTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        testing::FLAGS_gtest_death_test_style = "threadsafe";
+    }
+};
+
+TEST_F(SystemTest, ServesAndDrainsOnSigterm) {
+    EXPECT_EXIT(std::exit(RunDriven({},
+                                    [](uint16_t port) {
+                                        int fd = Connect(port);
+                                        for (int i = 0; i < 100; i++)
+                                            Exchange(fd, 1000);
+                                        Terminate();
+                                        char byte;
+                                        if (recv(fd, &byte, 1, 0) > 0)
+                                            _exit(95);
+                                    })),
+                testing::ExitedWithCode(0), "");
+}
+
+TEST_F(SystemTest, DrainsOnSigintToo) {
+    EXPECT_EXIT(std::exit(RunDriven({}, [](uint16_t) { kill(getpid(), SIGINT); })),
+                testing::ExitedWithCode(0), "");
+}
+
+TEST_F(SystemTest, TheUnwillingAreForcedAfterTheDeadlineAndTheStatusSaysSo) {
+    Options options = {};
+    options.stubborn = true;
+    EXPECT_EXIT(std::exit(RunDriven(
+                    options, [](uint16_t) { Terminate(); }, 20000000)),
+                testing::ExitedWithCode(3), "listener 0.1 outlived the shutdown deadline");
+}
+
+TEST_F(SystemTest, ASecondSignalForcesAtOnce) {
+    Options options = {};
+    options.stubborn = true;
+    // The deadline is an hour: only the second signal can end this in time.
+    EXPECT_EXIT(std::exit(RunDriven(
+                    options,
+                    [](uint16_t) {
+                        // A second signal of a kind that is pending would be merged with it.
+                        kill(getpid(), SIGTERM);
+                        kill(getpid(), SIGINT);
+                    },
+                    UINT64_C(3600000000000))),
+                testing::ExitedWithCode(3), "");
+}
+
+TEST_F(SystemTest, APortInUseIsOneSentenceAndStatusOne) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&address), length), 0);
+    ASSERT_EQ(listen(fd, 1), 0);
+    ASSERT_EQ(getsockname(fd, reinterpret_cast<sockaddr *>(&address), &length), 0);
+    Options options = {};
+    options.port = ntohs(address.sin_port);
+    EXPECT_EXIT(std::exit(RunSystem(&options)), testing::ExitedWithCode(1),
+                "cannot listen: Address already in use");
+    close(fd);
+}
+
+TEST_F(SystemTest, ASpecThatCannotFitIsOneSentenceAndStatusOne) {
+    tina_type_slots types[] = {{&listener_type, TINA_SLOT_COUNT_MAX + 1}};
+    tina_child children[] = {{nullptr, &listener_type, {nullptr, 0}}};
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 1;
+    spec.children = children;
+    spec.child_count = 1;
+    EXPECT_EXIT(std::exit(tina_run(&spec)), testing::ExitedWithCode(1),
+                "slot_count is 1048577, but a handle has room for 1048576");
+    types[0].slot_count = 1;
+    spec.fd_count = 4000000;
+    EXPECT_EXIT(std::exit(tina_run(&spec)), testing::ExitedWithCode(1),
+                "fd_count is 4000000, but this process may open [0-9]+ files");
+}
+
+#ifndef SANITIZED
+TEST_F(SystemTest, AllocatesNothingAfterBoot) {
+    EXPECT_EXIT(std::exit(RunDriven({},
+                                    [](uint16_t port) {
+                                        armed = true;
+                                        for (int round = 0; round < 50; round++) {
+                                            int fd = Connect(port);
+                                            for (int i = 0; i < 20; i++)
+                                                Exchange(fd, 777);
+                                            close(fd);
+                                        }
+                                        armed = false;
+                                        if (allocations != 0)
+                                            _exit(96);
+                                        Terminate();
+                                    })),
+                testing::ExitedWithCode(0), "");
+}
+
+// The canary of the test above: an allocation on the shard's thread is seen.
+TEST_F(SystemTest, AnAllocationOnTheShardWouldBeSeen) {
+    on_shard = armed = true;
+    void *volatile memory = malloc(1);
+    free(memory);
+    on_shard = armed = false;
+    EXPECT_EQ(allocations, 2);
+    allocations = 0;
+}
+
+TEST_F(SystemTest, MapsNothingAfterBoot) {
+    Options options = {};
+    options.seccomp = true;
+    // Closing the ring unmaps it, so the run ends by _exit, while serving.
+    EXPECT_EXIT(std::exit(RunDriven(options,
+                                    [](uint16_t port) {
+                                        for (int round = 0; round < 50; round++) {
+                                            int fd = Connect(port);
+                                            for (int i = 0; i < 20; i++)
+                                                Exchange(fd, 777);
+                                            close(fd);
+                                        }
+                                        _exit(42);
+                                    })),
+                testing::ExitedWithCode(42), "");
+}
+#endif
+
+uint64_t Switches() {
+    // The sum over threads: the process is quiet only when all of them are.
+    char text[4096], path[64];
+    uint64_t sum = 0;
+    for (long task = getpid(); task < getpid() + 16; task++) {
+        std::snprintf(path, sizeof path, "/proc/self/task/%ld/status", task);
+        FILE *file = std::fopen(path, "r");
+        if (!file)
+            continue;
+        size_t bytes = std::fread(text, 1, sizeof text - 1, file);
+        text[bytes] = 0;
+        std::fclose(file);
+        const char *line = std::strstr(text, "\nvoluntary_ctxt_switches:");
+        if (line && task != syscall(SYS_gettid))
+            sum += std::strtoull(line + 25, nullptr, 10);
+    }
+    return sum;
+}
+
+TEST_F(SystemTest, SleepsWhenThereIsNothingToDo) {
+    EXPECT_EXIT(std::exit(RunDriven({},
+                                    [](uint16_t port) {
+                                        int fd = Connect(port);
+                                        Exchange(fd, 1);
+                                        poll(nullptr, 0, 50);
+                                        uint64_t before = Switches();
+                                        poll(nullptr, 0, 500);
+                                        if (Switches() != before)
+                                            _exit(97);
+                                        Terminate();
+                                    })),
+                testing::ExitedWithCode(0), "");
+}
+
+TEST_F(SystemTest, PrintsWhereEveryByteGoes) {
+    tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 64}};
+    tina_child children[] = {{nullptr, &listener_type, {nullptr, 0}}};
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 2;
+    spec.children = children;
+    spec.child_count = 1;
+    int out[2];
+    ASSERT_EQ(pipe(out), 0);
+    EXPECT_TRUE(tina_spec_print(&spec, out[1]));
+    close(out[1]);
+    std::string text(8192, 0);
+    text.resize(static_cast<size_t>(read(out[0], &text[0], text.size())));
+    close(out[0]);
+    EXPECT_NE(text.find("64 × structs of echo"), std::string::npos) << text;
+    EXPECT_NE(text.find("bytes a shard"), std::string::npos) << text;
+}
+
+} // namespace

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tina: everything that a program of isolates needs. The HTTP library (http/http.h) and the
+// simulator are included by themselves.
+
+#ifndef TINA_H
+#define TINA_H
+
+#include "core/handle.h"
+#include "reactor/io.h"
+#include "sched/ctx.h"
+#include "sched/isolate.h"
+#include "sched/spec.h"
+#include "sched/system.h"
+
+#endif
