@@ -5,6 +5,9 @@
 #include "reactor/reactor.h"
 
 #include <errno.h>
+#include <linux/io_uring.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -34,13 +37,16 @@ std::string pattern(size_t bytes) {
     return text;
 }
 
-using MakeKind = std::unique_ptr<Kind> (*)();
+struct Variant {
+    const char *name;
+    std::unique_ptr<Kind> (*make)();
+};
 
-class Reactor : public testing::TestWithParam<MakeKind> {
+class Reactor : public testing::TestWithParam<Variant> {
   protected:
     void SetUp() override {
         fds_before_ = open_fds();
-        kind = GetParam()();
+        kind = GetParam().make();
         large = kind->large_bytes();
     }
     void TearDown() override {
@@ -829,7 +835,52 @@ TEST_P(Reactor, CloseOfTheReactorEndsWhatIsInFlight) {
     peers.clear();
 }
 
-INSTANTIATE_TEST_SUITE_P(Scripted, Reactor, testing::Values(&scripted_kind));
-INSTANTIATE_TEST_SUITE_P(Uring, Reactor, testing::Values(&uring_kind));
+std::unique_ptr<Kind> scripted() {
+    return std::make_unique<ScriptedKind>();
+}
+
+// Results last first, few bytes a send, one op a wait.
+std::unique_ptr<Kind> scripted_awkward() {
+    auto kind = std::make_unique<ScriptedKind>();
+    kind->settings.stage_count_max = 1;
+    kind->controls.reverse = true;
+    kind->controls.send_bytes_max = 99;
+    return kind;
+}
+
+std::unique_ptr<Kind> uring() {
+    return uring_kind();
+}
+
+// Every wait overflows the completion queue, and every flush the submission queue.
+std::unique_ptr<Kind> uring_tight() {
+    tina_reactor_uring_options options = {};
+    options.sq_entries = 2;
+    options.cq_entries = 2;
+    return uring_kind(options);
+}
+
+// A kernel that knows none of these flags.
+template <uint32_t kUnknown> std::unique_ptr<Kind> uring_without() {
+    tina_reactor_uring_options options = {};
+    options.setup = [](uint32_t entries, io_uring_params *params) {
+        if ((params->flags & kUnknown) != 0) {
+            return -EINVAL;
+        }
+        long fd = syscall(__NR_io_uring_setup, entries, params);
+        return fd < 0 ? -errno : static_cast<int>(fd);
+    };
+    return uring_kind(options);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Reactor,
+    testing::Values(Variant{"scripted", &scripted}, Variant{"scripted_awkward", &scripted_awkward},
+                    Variant{"uring", &uring}, Variant{"uring_tight", &uring_tight},
+                    Variant{"uring_6_0", &uring_without<IORING_SETUP_DEFER_TASKRUN>},
+                    Variant{"uring_5_19", &uring_without<IORING_SETUP_SINGLE_ISSUER>},
+                    Variant{"uring_5_18", &uring_without<IORING_SETUP_TASKRUN_FLAG>},
+                    Variant{"uring_5_5", &uring_without<IORING_SETUP_SUBMIT_ALL>}),
+    [](const testing::TestParamInfo<Variant> &v) { return std::string(v.param.name); });
 
 } // namespace

@@ -70,29 +70,6 @@ class ScriptedFar : public Far {
     tina_scripted *scripted_;
 };
 
-class ScriptedKind : public Kind {
-  public:
-    const char *name() const override {
-        return "scripted";
-    }
-    const tina_reactor_backend *backend() override {
-        return &tina_reactor_scripted;
-    }
-    void *options() override {
-        return &options_;
-    }
-    std::unique_ptr<Far> far() override {
-        return std::make_unique<ScriptedFar>(scripted_);
-    }
-    uint32_t large_bytes() const override {
-        return 1 << 16;
-    }
-
-  private:
-    tina_scripted *scripted_ = nullptr;
-    tina_scripted_options options_ = {&scripted_, 0, 0};
-};
-
 sockaddr_in loopback(const tina_address &address) {
     sockaddr_in in = {};
     in.sin_family = AF_INET;
@@ -110,6 +87,8 @@ class LoopbackFar : public Far {
     int connect(const tina_address &address) override {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_in to = loopback(address);
+        int small = 32768; // so that little makes a connection full
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
         if (::connect(fd, reinterpret_cast<sockaddr *>(&to), sizeof to) < 0) {
             ::close(fd);
             return -1;
@@ -157,6 +136,10 @@ class LoopbackFar : public Far {
 
 class UringKind : public Kind {
   public:
+    explicit UringKind(const tina_reactor_uring_options &options) : options_(options) {}
+    void *options() override {
+        return &options_;
+    }
     const char *name() const override {
         return "io_uring";
     }
@@ -167,18 +150,38 @@ class UringKind : public Kind {
         return std::make_unique<LoopbackFar>();
     }
     uint32_t large_bytes() const override {
-        return 16 << 20;
+        return 1 << 20;
     }
+
+  private:
+    tina_reactor_uring_options options_;
 };
 
 } // namespace
 
-std::unique_ptr<Kind> scripted_kind() {
-    return std::make_unique<ScriptedKind>();
+const char *ScriptedKind::name() const {
+    return "scripted";
 }
 
-std::unique_ptr<Kind> uring_kind() {
-    return std::make_unique<UringKind>();
+const tina_reactor_backend *ScriptedKind::backend() {
+    return &tina_reactor_scripted;
+}
+
+void *ScriptedKind::options() {
+    return &settings;
+}
+
+std::unique_ptr<Far> ScriptedKind::far() {
+    *tina_scripted_control(scripted) = controls;
+    return std::make_unique<ScriptedFar>(scripted);
+}
+
+uint32_t ScriptedKind::large_bytes() const {
+    return 1 << 16;
+}
+
+std::unique_ptr<Kind> uring_kind(const tina_reactor_uring_options &options) {
+    return std::make_unique<UringKind>(options);
 }
 
 Rig::Rig(Kind &kind, Sizes sizes) {
@@ -297,6 +300,7 @@ tina_fd Rig::listener(tina_reactor_owner *owner, tina_address *address) {
     tina_fd fd = tina_fd_none();
     *address = tina_address_ipv4(127, 0, 0, 1, 0);
     EXPECT_EQ(tina_reactor_socket(reactor, owner, TINA_ADDRESS_IPV4, TINA_SOCKET_STREAM, &fd), 0);
+    EXPECT_EQ(tina_reactor_set_option(reactor, owner, fd, TINA_OPTION_SEND_BUFFER, 32768), 0);
     EXPECT_EQ(tina_reactor_bind(reactor, owner, fd, address), 0);
     EXPECT_EQ(tina_reactor_listen(reactor, owner, fd, 128), 0);
     EXPECT_EQ(tina_reactor_local_address(reactor, owner, fd, address), 0);

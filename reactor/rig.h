@@ -15,6 +15,8 @@
 #include "reactor/backend.h"
 #include "reactor/io.h"
 #include "reactor/reactor.h"
+#include "reactor/scripted.h"
+#include "reactor/uring.h"
 
 // The far side, driven by the test: calls return what non-blocking system calls would.
 class Far {
@@ -42,8 +44,21 @@ class Kind {
     virtual uint32_t large_bytes() const = 0; // more than one connection holds
 };
 
-std::unique_ptr<Kind> scripted_kind();
-std::unique_ptr<Kind> uring_kind();
+std::unique_ptr<Kind> uring_kind(const tina_reactor_uring_options &options = {});
+
+class ScriptedKind : public Kind {
+  public:
+    const char *name() const override;
+    const tina_reactor_backend *backend() override;
+    void *options() override;
+    std::unique_ptr<Far> far() override;
+    uint32_t large_bytes() const override;
+
+    // Before open: sizes, and what the controls are to be; after it: the backend.
+    tina_scripted_options settings = {&scripted, 0, 0};
+    tina_scripted_controls controls = {};
+    tina_scripted *scripted = nullptr;
+};
 
 struct Completion : tina_io_completion {
     uint64_t owner;
