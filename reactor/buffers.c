@@ -10,12 +10,9 @@ static const uint8_t *buffer_at(const tina_reactor *reactor, uint32_t buffer) {
     return reactor->buffers + (size_t)buffer * reactor->config.buffer_bytes;
 }
 
-bool tina_buffers_is_lent(const tina_reactor *reactor, uint32_t buffer) {
-    return buffer < reactor->config.buffer_count && !reactor->buffer_held[buffer];
-}
-
 void tina_buffers_hold(tina_reactor *reactor, uint32_t buffer) {
-    TINA_ASSERT(tina_buffers_is_lent(reactor, buffer));
+    TINA_ASSERT(buffer < reactor->config.buffer_count);
+    TINA_ASSERT(!reactor->buffer_held[buffer]);
     reactor->buffer_held[buffer] = true;
     reactor->counters.buffers_in_use++;
     reactor_unpoison(buffer_at(reactor, buffer), reactor->config.buffer_bytes);

@@ -88,11 +88,9 @@ static void result_take(tina_reactor *reactor, const tina_backend_result *result
     uint32_t index = tina_ops_find(reactor, result->key);
     op_entry *op = &reactor->ops[index];
     if (index == 0 || op->state != OP_FLYING) {
+        // An op stays until its result, so this is one said twice. Its buffer, if it names one, was
+        // given back before; again would lend it to two receives at once.
         reactor->counters.stale++;
-        if (result->buffer != TINA_IO_NO_BUFFER && tina_buffers_is_lent(reactor, result->buffer)) {
-            tina_buffers_hold(reactor, result->buffer);
-            tina_buffers_give(reactor, result->buffer);
-        }
         return;
     }
     if ((op->marks & OP_QUEUED) != 0) {

@@ -216,6 +216,10 @@ void Rig::turn() {
     uint64_t now = monotonic_ns();
     tina_reactor_flush(reactor);
     ASSERT_EQ(tina_reactor_wait(reactor, now, now + 10000000), 0);
+    reap();
+}
+
+void Rig::reap() {
     std::vector<tina_reactor_event> events(reap_capacity);
     for (;;) {
         uint32_t count = tina_reactor_reap(reactor, events.data(), reap_capacity);

@@ -82,6 +82,7 @@ class Rig {
 
     // One turn of a shard's loop: flush, wait (10 ms at most), reap.
     void turn();
+    void reap();
     // Turns until done() or until many turns were in vain, and then fails the test.
     void until(const std::function<bool()> &done);
 

@@ -151,7 +151,6 @@ void tina_fds_op_ended(tina_reactor *reactor, uint32_t index, uint32_t op);
 
 void tina_buffers_open(tina_reactor *reactor);
 void tina_buffers_close(tina_reactor *reactor);
-bool tina_buffers_is_lent(const tina_reactor *reactor, uint32_t buffer);
 void tina_buffers_hold(tina_reactor *reactor, uint32_t buffer);
 void tina_buffers_give(tina_reactor *reactor, uint32_t buffer);
 void tina_buffers_await(tina_reactor *reactor, uint32_t op);

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random owners do random things to random connections; each byte must arrive once and in order,
+// each op must complete once, each death must be told once, and nothing may be left.
+// TINA_SEED=n runs one seed.
+
+#include <errno.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/prng.h"
+#include "reactor/io.h"
+#include "reactor/reactor.h"
+#include "reactor/rig.h"
+
+namespace {
+
+// What flows in one direction of one connection: byte n is a function of the stream and n alone.
+struct Stream {
+    uint64_t name = 0;
+    uint64_t position = 0;
+    static uint64_t streamed; // by all of them
+
+    std::string ahead(size_t bytes) const {
+        std::string text(bytes, 0);
+        for (size_t i = 0; i < bytes; i++) {
+            text[i] = static_cast<char>(tina_prng_mix(name ^ (position + i)));
+        }
+        return text;
+    }
+    void check(const std::string &got) {
+        ASSERT_TRUE(got == ahead(got.size())) << "at byte " << position << " of stream " << name;
+        position += got.size();
+        streamed += got.size();
+    }
+};
+
+uint64_t Stream::streamed;
+
+struct Connection {
+    size_t owner = 0;
+    tina_fd fd = {};
+    int peer = -1;
+    std::string outgoing; // the memory of the send in flight
+    Stream out, out_seen, in, in_seen;
+};
+
+struct Flight {
+    size_t owner;
+    uint8_t kind;
+    size_t connection;
+};
+
+class Random {
+  public:
+    Random(Kind &kind, tina_scripted_controls *(*controls)(Kind &), uint64_t seed)
+        : kind_(kind), rig_(kind, sizes()), random_(tina_prng_make(seed, 1, 1)) {
+        controls_ = controls != nullptr ? controls(kind) : nullptr;
+        for (size_t i = 0; i < kOwners; i++) {
+            owners_.push_back(born());
+        }
+        rig_.keep_buffers = true;
+    }
+
+    void run(int steps) {
+        for (int i = 0; i < steps && !testing::Test::HasFailure(); i++) {
+            step();
+        }
+        end();
+    }
+
+  private:
+    static constexpr size_t kOwners = 3;
+
+    static Sizes sizes() {
+        Sizes sizes;
+        sizes.fds = 12;
+        sizes.ops = 16;
+        sizes.connects = 2;
+        sizes.buffers = 4;
+        sizes.buffer_bytes = 128;
+        return sizes;
+    }
+    size_t below(size_t limit) {
+        return static_cast<size_t>(tina_prng_below(&random_, limit));
+    }
+    std::unique_ptr<tina_reactor_owner> born() {
+        auto owner = std::make_unique<tina_reactor_owner>();
+        owner->token = ++tokens_;
+        return owner;
+    }
+
+    void step() {
+        switch (below(12)) {
+        case 0:
+            connect();
+            break;
+        case 1:
+        case 2:
+            recv();
+            break;
+        case 3:
+        case 4:
+            send();
+            break;
+        case 5:
+            cancel();
+            break;
+        case 6:
+            below(4) == 0 ? close() : (void)0;
+            break;
+        case 7:
+            below(20) == 0 ? release(below(kOwners)) : (void)0;
+            break;
+        case 8:
+            far_side();
+            break;
+        case 9:
+            give();
+            break;
+        case 10:
+            disturb();
+            break;
+        default:
+            turn();
+        }
+    }
+
+    void connect() {
+        if (connections_.size() >= 6 || rig_.count().fds_in_use + 2 > 12 ||
+            rig_.count().ops_in_use + 2 > 16) {
+            return;
+        }
+        undisturb();
+        Connection c;
+        c.owner = below(kOwners);
+        c.fd = rig_.pair(owners_[c.owner].get(), &c.peer);
+        c.out.name = c.out_seen.name = ++streams_ << 32;
+        c.in.name = c.in_seen.name = ++streams_ << 32;
+        connections_[++names_] = c;
+        take();
+    }
+
+    Connection *any(size_t *name) {
+        if (connections_.empty()) {
+            return nullptr;
+        }
+        auto at = connections_.begin();
+        std::advance(at, static_cast<long>(below(connections_.size())));
+        *name = at->first;
+        return &at->second;
+    }
+
+    bool is_busy(size_t connection, uint8_t kind) const {
+        return std::any_of(flights_.begin(), flights_.end(), [&](const auto &f) {
+            return f.second.connection == connection && f.second.kind == kind;
+        });
+    }
+
+    void submit(Connection *c, size_t name, const tina_io_op &op) {
+        tina_io_id id = {};
+        int32_t result = tina_reactor_submit(rig_.reactor, owners_[c->owner].get(), &op, &id);
+        if (result == 0) {
+            ASSERT_TRUE(flights_.emplace(id.bits, Flight{c->owner, op.kind, name}).second);
+        } else {
+            ASSERT_EQ(result, TINA_IO_OPS_FULL);
+        }
+    }
+
+    void recv() {
+        size_t name;
+        Connection *c = any(&name);
+        if (c != nullptr && !is_busy(name, TINA_OP_RECV)) {
+            submit(c, name, tina_op_recv(c->fd, 1 + static_cast<uint32_t>(below(200))));
+        }
+    }
+
+    void send() {
+        size_t name;
+        Connection *c = any(&name);
+        if (c != nullptr && !is_busy(name, TINA_OP_SEND)) {
+            c->outgoing = c->out.ahead(1 + below(below(4) == 0 ? 20000 : 300));
+            tina_io_op op =
+                tina_op_send(c->fd, c->outgoing.data(), static_cast<uint32_t>(c->outgoing.size()));
+            op.flags = below(3) == 0 ? TINA_IO_SOME : 0;
+            submit(c, name, op);
+        }
+    }
+
+    void cancel() {
+        if (!flights_.empty()) {
+            auto at = flights_.begin();
+            std::advance(at, static_cast<long>(below(flights_.size())));
+            (void)tina_reactor_cancel(rig_.reactor, {at->first},
+                                      below(2) == 0 ? TINA_IO_CANCELED : TINA_IO_TIMED_OUT);
+        }
+    }
+
+    void close() {
+        size_t name;
+        Connection *c = any(&name);
+        if (c == nullptr) {
+            return;
+        }
+        submit(c, name, tina_op_close(c->fd));
+        if (is_busy(name, TINA_OP_CLOSE)) {
+            bury(name);
+        }
+    }
+
+    // The memory of a send in flight lives on until the op or its owner is known to be over.
+    void bury(size_t name) {
+        Connection &c = connections_[name];
+        rig_.far->close(c.peer);
+        buried_[name] = std::move(c.outgoing);
+        connections_.erase(name);
+    }
+
+    void release(size_t index) {
+        for (auto it = flights_.begin(); it != flights_.end();) {
+            it = it->second.owner == index ? flights_.erase(it) : std::next(it);
+        }
+        std::vector<size_t> gone;
+        for (const auto &c : connections_) {
+            if (c.second.owner == index) {
+                gone.push_back(c.first);
+            }
+        }
+        for (size_t name : gone) {
+            bury(name);
+        }
+        uint64_t token = owners_[index]->token;
+        if (!tina_reactor_release(rig_.reactor, owners_[index].get())) {
+            dying_[token] = std::move(owners_[index]);
+        }
+        owners_[index] = born();
+    }
+
+    void far_side() {
+        size_t name;
+        Connection *c = any(&name);
+        if (c == nullptr) {
+            return;
+        }
+        std::string bytes = c->in.ahead(1 + below(500));
+        int sent = rig_.far->send(c->peer, bytes.data(), static_cast<uint32_t>(bytes.size()));
+        c->in.position += sent > 0 ? static_cast<uint64_t>(sent) : 0;
+        char got[4096];
+        int received = rig_.far->recv(c->peer, got, 1 + static_cast<uint32_t>(below(sizeof got)));
+        if (received > 0) {
+            c->out_seen.check(std::string(got, static_cast<size_t>(received)));
+        }
+    }
+
+    void give() {
+        if (!held_.empty()) {
+            size_t at = below(held_.size());
+            tina_reactor_give_buffer(rig_.reactor, held_[at]);
+            held_.erase(held_.begin() + static_cast<long>(at));
+        }
+    }
+
+    void disturb() {
+        if (controls_ != nullptr) {
+            controls_->hold = below(4) == 0;
+            controls_->reverse = below(2) == 0;
+            controls_->late_cancels = below(4) == 0;
+            controls_->send_bytes_max = static_cast<uint32_t>(below(50));
+            controls_->fail_next[TINA_OP_RECV] = below(8) == 0 ? EIO : 0;
+            controls_->fail_next[TINA_OP_SEND] = below(8) == 0 ? EIO : 0;
+        }
+    }
+    void undisturb() {
+        if (controls_ != nullptr) {
+            *controls_ = {};
+        }
+    }
+
+    void turn() {
+        rig_.reap_capacity = 1 + static_cast<uint32_t>(below(4));
+        uint64_t now = 0;
+        ASSERT_EQ(tina_reactor_wait(rig_.reactor, now, below(2) * 100000), 0);
+        rig_.reap();
+        take();
+    }
+
+    void take() {
+        for (Completion &c : rig_.completions) {
+            completed(c);
+        }
+        rig_.completions.clear();
+        for (uint64_t token : rig_.drained) {
+            ASSERT_EQ(dying_.erase(token), 1u) << "DRAINED twice, or for the living";
+        }
+        rig_.drained.clear();
+    }
+
+    void completed(const Completion &c) {
+        if (c.buffer != TINA_IO_NO_BUFFER) {
+            held_.push_back(c.buffer);
+        }
+        auto flight = flights_.find(c.id.bits);
+        ASSERT_TRUE(flight != flights_.end()) << "completed twice, or after its owner's death";
+        ASSERT_EQ(flight->second.kind, c.kind);
+        ASSERT_EQ(owners_[flight->second.owner]->token, c.owner);
+        ASSERT_NE(c.result, -ENOBUFS);
+        auto at = connections_.find(flight->second.connection);
+        bool open = at != connections_.end();
+        flights_.erase(flight);
+        if (c.kind == TINA_OP_RECV && open) {
+            at->second.in_seen.check(c.data);
+        } else if (c.kind == TINA_OP_SEND && open) {
+            ASSERT_TRUE(c.result != static_cast<int32_t>(at->second.outgoing.size()) ||
+                        c.bytes == at->second.outgoing.size());
+            at->second.out.position += c.bytes;
+            at->second.outgoing.assign(at->second.outgoing.size(), 'x'); // ours again
+        }
+    }
+
+    void end() {
+        undisturb();
+        for (size_t i = 0; i < kOwners; i++) {
+            release(i);
+        }
+        for (uint16_t buffer : held_) {
+            tina_reactor_give_buffer(rig_.reactor, buffer);
+        }
+        for (int i = 0; i < 1000 && !dying_.empty(); i++) {
+            held_.clear();
+            turn();
+        }
+        EXPECT_TRUE(dying_.empty());
+        EXPECT_EQ(rig_.count().ops_in_use, 0u);
+        EXPECT_EQ(rig_.count().fds_in_use, 0u);
+        EXPECT_EQ(rig_.count().buffers_in_use, 0u);
+        EXPECT_EQ(rig_.count().stale, 0u);
+        EXPECT_EQ(rig_.count().submitted, rig_.count().completed);
+        if (getenv("TINA_SEED") != nullptr) {
+            std::cout << rig_.count().completed << " ops, " << rig_.count().canceled
+                      << " canceled, " << rig_.count().buffers_awaited << " waits for a buffer, "
+                      << names_ << " connections, " << tokens_ << " owners, " << Stream::streamed
+                      << " bytes checked\n";
+        }
+    }
+
+    Kind &kind_;
+    Rig rig_;
+    tina_prng random_;
+    tina_scripted_controls *controls_;
+    std::vector<std::unique_ptr<tina_reactor_owner>> owners_;
+    std::map<uint64_t, std::unique_ptr<tina_reactor_owner>> dying_;
+    std::map<size_t, Connection> connections_;
+    std::map<size_t, std::string> buried_;
+    std::map<uint64_t, Flight> flights_;
+    std::vector<uint16_t> held_;
+    uint64_t tokens_ = 0;
+    uint64_t streams_ = 0;
+    size_t names_ = 0;
+};
+
+std::vector<uint64_t> seeds(uint64_t count) {
+    const char *chosen = getenv("TINA_SEED");
+    if (chosen != nullptr) {
+        return {strtoull(chosen, nullptr, 0)};
+    }
+    std::vector<uint64_t> all;
+    for (uint64_t seed = 1; seed <= count; seed++) {
+        all.push_back(seed);
+    }
+    return all;
+}
+
+TEST(ReactorRandom, Scripted) {
+    for (uint64_t seed : seeds(60)) {
+        SCOPED_TRACE("TINA_SEED=" + std::to_string(seed));
+        ScriptedKind kind;
+        kind.settings.stage_count_max = seed % 3 == 0 ? 1 : 0;
+        Random(
+            kind,
+            [](Kind &k) { return tina_scripted_control(static_cast<ScriptedKind &>(k).scripted); },
+            seed)
+            .run(4000);
+        if (HasFailure()) {
+            return;
+        }
+    }
+}
+
+TEST(ReactorRandom, Uring) {
+    for (uint64_t seed : seeds(15)) {
+        SCOPED_TRACE("TINA_SEED=" + std::to_string(seed));
+        tina_reactor_uring_options options = {};
+        options.sq_entries = options.cq_entries = seed % 2 == 0 ? 2 : 0;
+        auto kind = uring_kind(options);
+        Random(*kind, nullptr, seed).run(3000);
+        if (HasFailure()) {
+            return;
+        }
+    }
+}
+
+} // namespace
