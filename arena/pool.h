@@ -142,6 +142,11 @@ static inline void tina_pool_give_slot(tina_pool *pool, uint32_t slot) {
     tina_pool_entry_free(pool, slot);
 }
 
+// tina_pool_is_live returns whether a slot is taken.
+static inline bool tina_pool_is_live(const tina_pool *pool, uint32_t slot) {
+    return slot < pool->touched && pool->entries[slot].link == TINA_POOL_LIVE;
+}
+
 // tina_pool_holds returns whether ref is live; any ref may be asked about, made-up ones included.
 static inline bool tina_pool_holds(const tina_pool *pool, tina_pool_ref ref) {
     if (ref.slot >= pool->touched)

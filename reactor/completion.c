@@ -166,20 +166,25 @@ static void done_append(tina_reactor *reactor, uint32_t index) {
     owner->done_tail = index;
 }
 
+// A completion that is taken before reap has told of it is no news any more.
+static void news_leave(tina_reactor *reactor, uint32_t index) {
+    if ((reactor->ops[index].marks & OP_QUEUED) != 0) {
+        tina_ops_remove(reactor, &reactor->news, index);
+    }
+}
+
 static uint32_t done_pop(tina_reactor *reactor, tina_reactor_owner *owner) {
     uint32_t index = owner->done_head;
     if (index == 0) {
         return 0;
     }
-    op_entry *op = &reactor->ops[index];
+    const op_entry *op = &reactor->ops[index];
     TINA_ASSERT(op->state == OP_DONE && op->owner == owner);
     owner->done_head = op->owner_next;
     if (owner->done_head == 0) {
         owner->done_tail = 0;
     }
-    if ((op->marks & OP_QUEUED) != 0) {
-        tina_ops_remove(reactor, &reactor->news, index);
-    }
+    news_leave(reactor, index);
     return index;
 }
 
@@ -218,12 +223,8 @@ void tina_completions_add(tina_reactor *reactor, uint32_t index, int32_t result)
     }
 }
 
-bool tina_reactor_next(tina_reactor *reactor, tina_reactor_owner *owner,
-                       tina_io_completion *completion) {
-    uint32_t index = done_pop(reactor, owner);
-    if (index == 0) {
-        return false;
-    }
+// Ends an op that is in no list any more, and writes what came of it.
+static void completion_take(tina_reactor *reactor, uint32_t index, tina_io_completion *completion) {
     const op_entry *op = &reactor->ops[index];
     bool moved = op->kind == TINA_OP_RECV && op->result > 0;
     *completion = (tina_io_completion){
@@ -238,7 +239,37 @@ bool tina_reactor_next(tina_reactor *reactor, tina_reactor_owner *owner,
         .fd = {op->fd},
     };
     tina_ops_give(reactor, index);
+}
+
+bool tina_reactor_next(tina_reactor *reactor, tina_reactor_owner *owner,
+                       tina_io_completion *completion) {
+    uint32_t index = done_pop(reactor, owner);
+    if (index == 0) {
+        return false;
+    }
+    completion_take(reactor, index, completion);
     return true;
+}
+
+bool tina_reactor_next_of(tina_reactor *reactor, tina_reactor_owner *owner, tina_io_id id,
+                          tina_io_completion *completion) {
+    uint32_t wanted = (uint32_t)id.bits;
+    if (owner->done_head == wanted) {
+        return wanted != 0 && tina_reactor_next(reactor, owner, completion);
+    }
+    for (uint32_t at = owner->done_head; at != 0; at = reactor->ops[at].owner_next) {
+        if (reactor->ops[at].owner_next != wanted) {
+            continue;
+        }
+        reactor->ops[at].owner_next = reactor->ops[wanted].owner_next;
+        if (owner->done_tail == wanted) {
+            owner->done_tail = at;
+        }
+        news_leave(reactor, wanted);
+        completion_take(reactor, wanted, completion);
+        return true;
+    }
+    return false;
 }
 
 void tina_completions_drop(tina_reactor *reactor, tina_reactor_owner *owner) {

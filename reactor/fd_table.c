@@ -151,20 +151,26 @@ static bool fds_has_untaken(const tina_reactor *reactor, const tina_reactor_owne
     return false;
 }
 
-int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, tina_fd name,
-                             tina_reactor_owner *to) {
-    TINA_ASSERT(!to->released);
-    uint32_t index = tina_fds_find(reactor, from, name);
+int32_t tina_reactor_movable(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                             tina_fd name) {
+    uint32_t index = tina_fds_find(reactor, owner, name);
     if (index == 0) {
         return TINA_IO_BAD_FD;
     }
     const fd_entry *fd = &reactor->fds[index];
-    if (fd->read_op != 0 || fd->write_op != 0 || fds_has_untaken(reactor, from, name)) {
-        return TINA_IO_BUSY;
+    bool busy = fd->read_op != 0 || fd->write_op != 0 || fds_has_untaken(reactor, owner, name);
+    return busy ? TINA_IO_BUSY : 0;
+}
+
+int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, tina_fd name,
+                             tina_reactor_owner *to) {
+    TINA_ASSERT(!to->released);
+    int32_t refusal = tina_reactor_movable(reactor, from, name);
+    if (refusal == 0) {
+        tina_fds_unlink(reactor, fd_index(name.bits));
+        fds_link(reactor, to, fd_index(name.bits));
     }
-    tina_fds_unlink(reactor, index);
-    fds_link(reactor, to, index);
-    return 0;
+    return refusal;
 }
 
 void tina_fds_open(tina_reactor *reactor) {

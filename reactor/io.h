@@ -30,6 +30,14 @@ static inline tina_fd tina_fd_none(void) {
     return fd;
 }
 
+// tina_fd_with_rights returns the same fd with these rights (1 read, 2 write, 3 full) and no more;
+// none when it lacks one of them.
+static inline tina_fd tina_fd_with_rights(tina_fd fd, uint32_t rights) {
+    uint64_t mask = (uint64_t)(rights & 3u) << 54;
+    tina_fd lessened = {(fd.bits & ~(UINT64_C(3) << 54)) | mask};
+    return mask != 0 && (fd.bits & mask) == mask ? lessened : tina_fd_none();
+}
+
 static inline bool tina_fd_is_none(tina_fd fd) {
     return fd.bits == 0;
 }

@@ -142,3 +142,22 @@ void tina_ops_open(tina_reactor *reactor) {
         tina_addresses_give(reactor, &reactor->addresses[index - 1]);
     }
 }
+
+bool tina_reactor_reads(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                        const void *memory, size_t bytes) {
+    uintptr_t first = (uintptr_t)memory;
+    for (uint32_t index = owner->first_op; index != 0; index = reactor->ops[index].owner_next) {
+        const op_entry *op = &reactor->ops[index];
+        uintptr_t data = (uintptr_t)op->data;
+        if (op->kind == TINA_OP_SEND && data < first + bytes && data + op->bytes > first) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tina_reactor_is_owner(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                           tina_io_id id) {
+    uint32_t index = tina_ops_find(reactor, id.bits);
+    return index != 0 && reactor->ops[index].owner == owner;
+}

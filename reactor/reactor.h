@@ -90,6 +90,10 @@ int32_t tina_reactor_submit(tina_reactor *reactor, tina_reactor_owner *owner, co
 // complete or unknown.
 bool tina_reactor_cancel(tina_reactor *reactor, tina_io_id id, int32_t result);
 
+// tina_reactor_is_owner returns whether an op in flight is the owner's.
+bool tina_reactor_is_owner(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                           tina_io_id id);
+
 // tina_reactor_set_companion attaches the submitter's word (the shard keeps its deadline timer
 // there) to an op in flight; it comes back in the completion. 0 until set.
 void tina_reactor_set_companion(tina_reactor *reactor, tina_io_id id, uint32_t companion);
@@ -117,6 +121,15 @@ uint32_t tina_reactor_reap(tina_reactor *reactor, tina_reactor_event *events, ui
 bool tina_reactor_next(tina_reactor *reactor, tina_reactor_owner *owner,
                        tina_io_completion *completion);
 
+// tina_reactor_next_of takes the completion of one op, past older ones; false when it is not in.
+bool tina_reactor_next_of(tina_reactor *reactor, tina_reactor_owner *owner, tina_io_id id,
+                          tina_io_completion *completion);
+
+// tina_reactor_reads returns whether an op in flight of the owner may read from this memory. O(ops
+// in flight of the owner).
+bool tina_reactor_reads(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                        const void *memory, size_t bytes);
+
 // tina_reactor_buffer returns the bytes of a receive buffer, valid until it is given back.
 const void *tina_reactor_buffer(const tina_reactor *reactor, uint16_t buffer);
 void tina_reactor_give_buffer(tina_reactor *reactor, uint16_t buffer);
@@ -141,8 +154,12 @@ bool tina_reactor_release(tina_reactor *reactor, tina_reactor_owner *owner);
 int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, tina_fd fd,
                              tina_reactor_owner *to);
 
-// tina_reactor_discard_fd closes an fd on which no op is in flight; nothing completes. An fd that is not
-// the owner's is left alone.
+// tina_reactor_movable returns what tina_reactor_move_fd would.
+int32_t tina_reactor_movable(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                             tina_fd fd);
+
+// tina_reactor_discard_fd closes an fd on which no op is in flight; nothing completes. An fd that
+// is not the owner's is left alone.
 void tina_reactor_discard_fd(tina_reactor *reactor, tina_reactor_owner *owner, tina_fd fd);
 
 // Control calls: done at once, never block. Each returns 0 or a result below zero.
