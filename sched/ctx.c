@@ -6,17 +6,6 @@
 
 #include "sched/internal.h"
 
-// Every call that does something is counted, so that a handler is bounded; beyond the limit calls
-// refuse, and the handler's effect is replaced by a crash.
-static bool call_allowed(tina_ctx *ctx) {
-    if (ctx->calls_left) {
-        ctx->calls_left--;
-        return true;
-    }
-    ctx->over = true;
-    return false;
-}
-
 tina_handle tina_self(const tina_ctx *ctx) {
     return ctx->self->handle;
 }
@@ -33,48 +22,63 @@ const char *tina_backend_name(const tina_ctx *ctx) {
     return tina_reactor_backend_name(ctx->shard->reactor);
 }
 
-static void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t index) {
-    if (receiver->mail_first == NONE)
-        receiver->mail_first = index;
-    else
-        shard->envelopes[receiver->mail_last].next = index;
-    receiver->mail_last = index;
-    receiver->mail_count++;
-    shard->envelopes[index].next = NONE;
-}
-
-tina_send_result tina_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
-                           size_t payload_bytes) {
+tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                          size_t payload_bytes, uint32_t *envelope) {
     tina_shard *shard = ctx->shard;
-    if (tag < 0 || payload_bytes > TINA_PAYLOAD_BYTES_MAX || !call_allowed(ctx)) {
-        shard->counters.sends_bad++;
+    if (tag < 0 || payload_bytes > TINA_PAYLOAD_BYTES_MAX || !ctx_call_allowed(ctx)) {
+        COUNT(shard, sends_bad, 1);
         return TINA_SEND_BAD_MESSAGE;
     }
     tina_isolate *receiver = isolate_find(shard, to);
     if (!receiver) {
-        shard->counters.sends_stale++;
+        COUNT(shard, sends_stale, 1);
         return TINA_SEND_STALE;
     }
-    if (receiver->mail_count == shard->types[receiver->type].mailbox_max) {
-        shard->counters.sends_mailbox_full++;
-        return TINA_SEND_MAILBOX_FULL;
-    }
-    tina_pool_ref ref;
-    if (tina_pool_take(&shard->envelope_pool, &ref) != TINA_POOL_OK) {
-        shard->counters.sends_pool_empty++;
-        return TINA_SEND_POOL_EMPTY;
-    }
-    tina_message *message = &shard->envelopes[ref.slot];
-    message->tag = tag;
-    message->payload_bytes = (uint16_t)payload_bytes;
-    message->from = ctx->self->handle;
-    message->to = to;
-    if (payload_bytes)
-        memcpy(message->payload, payload, payload_bytes);
-    mailbox_append(shard, receiver, ref.slot);
-    isolate_wake(shard, receiver);
-    shard->counters.messages_sent++;
-    return TINA_SEND_OK;
+    return message_send(shard, ctx->self, receiver, tag, payload, payload_bytes, envelope);
+}
+
+tina_send_result tina_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                           size_t payload_bytes) {
+    uint32_t envelope;
+    return ctx_send(ctx, to, tag, payload, payload_bytes, &envelope);
+}
+
+tina_send_result tina_handoff(tina_ctx *ctx, tina_handle to, int32_t tag, tina_fd fd,
+                              tina_right rights) {
+    tina_shard *shard = ctx->shard;
+    tina_fd lessened = tina_fd_with_rights(fd, (uint32_t)rights);
+    if (tina_fd_is_none(lessened))
+        return TINA_SEND_BAD_FD;
+    tina_isolate *receiver = isolate_find(shard, to);
+    int32_t movable = tina_reactor_movable(shard->reactor, &ctx->self->io, fd);
+    if (movable != 0)
+        return movable == TINA_IO_BUSY ? TINA_SEND_BUSY : TINA_SEND_BAD_FD;
+    uint32_t envelope;
+    tina_send_result result = ctx_send(ctx, to, tag, &lessened, sizeof lessened, &envelope);
+    if (result == TINA_SEND_OK)
+        tina_reactor_move_fd(shard->reactor, &ctx->self->io, fd, &receiver->io);
+    return result;
+}
+
+int32_t tina_submit(tina_ctx *ctx, tina_io_op op, tina_io_id *id) {
+    id->bits = 0;
+    if (!ctx_call_allowed(ctx) || ctx->self->io.ops_in_flight >= ctx->type->ops_max)
+        return TINA_IO_OPS_FULL;
+    return op_submit(ctx->shard, ctx->self, &op, id);
+}
+
+bool tina_cancel(tina_ctx *ctx, tina_io_id id) {
+    if (!ctx_call_allowed(ctx) || !tina_reactor_is_owner(ctx->shard->reactor, &ctx->self->io, id))
+        return false;
+    return tina_reactor_cancel(ctx->shard->reactor, id, TINA_IO_CANCELED);
+}
+
+tina_monitor tina_monitor_set(tina_ctx *ctx, tina_handle who) {
+    return ctx_call_allowed(ctx) ? monitor_set(ctx->shard, ctx->self, who) : (tina_monitor){0};
+}
+
+bool tina_monitor_end(tina_ctx *ctx, tina_monitor monitor) {
+    return ctx_call_allowed(ctx) && monitor_end(ctx->shard, ctx->self, monitor);
 }
 
 static tina_spawn_result spawn(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
@@ -82,9 +86,9 @@ static tina_spawn_result spawn(tina_ctx *ctx, const tina_isolate_type *type, tin
     if (child)
         *child = tina_handle_none();
     tina_spawn_result result =
-        call_allowed(ctx) ? isolate_spawn(ctx->shard, type, args, born) : TINA_SPAWN_FULL;
+        ctx_call_allowed(ctx) ? isolate_spawn(ctx->shard, type, args, born) : TINA_SPAWN_FULL;
     if (result != TINA_SPAWN_OK)
-        ctx->shard->counters.spawns_refused++;
+        COUNT(ctx->shard, spawns_refused, 1);
     else if (child)
         *child = (*born)->handle;
     return result;
@@ -106,20 +110,20 @@ tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *typ
     if (tina_reactor_move_fd(reactor, &ctx->self->io, fd, &born->io) == 0)
         return TINA_SPAWN_OK;
     isolate_unspawn(ctx->shard, born);
-    ctx->shard->counters.spawns_refused++;
+    COUNT(ctx->shard, spawns_refused, 1);
     if (child)
         *child = tina_handle_none();
     return TINA_SPAWN_BAD_FD;
 }
 
 tina_timer tina_timer_set(tina_ctx *ctx, uint64_t delay_ns, uint64_t word) {
-    if (!call_allowed(ctx))
+    if (!ctx_call_allowed(ctx))
         return (tina_timer){0};
     return timer_set(ctx->shard, ctx->self, delay_ns, word);
 }
 
 bool tina_timer_cancel(tina_ctx *ctx, tina_timer timer) {
-    return call_allowed(ctx) && timer_cancel(ctx->shard, ctx->self, timer);
+    return ctx_call_allowed(ctx) && timer_cancel(ctx->shard, ctx->self, timer);
 }
 
 const void *tina_io_data(const tina_ctx *ctx, const tina_message *m) {
@@ -151,7 +155,7 @@ void *tina_shard_memory(tina_ctx *ctx) {
 int32_t tina_socket_open(tina_ctx *ctx, tina_address_family family, tina_socket_kind kind,
                          tina_fd *fd) {
     *fd = tina_fd_none();
-    if (!call_allowed(ctx))
+    if (!ctx_call_allowed(ctx))
         return TINA_IO_FDS_FULL;
     return tina_reactor_socket(ctx->shard->reactor, &ctx->self->io, family, kind, fd);
 }
@@ -201,14 +205,14 @@ int32_t tina_listen(tina_ctx *ctx, const tina_address *address, uint32_t backlog
 }
 
 void tina_log(tina_ctx *ctx, tina_log_level level, const char *format, ...) {
-    if (!call_allowed(ctx))
+    if (!ctx_call_allowed(ctx))
         return;
     tina_shard *shard = ctx->shard;
     va_list arguments;
     va_start(arguments, format);
     if (!tina_log_line(&shard->log, shard->now.wall_s, level, ctx->type->type->name, format,
                        arguments))
-        shard->counters.log_lines_dropped++;
+        COUNT(shard, log_lines_dropped, 1);
     va_end(arguments);
 }
 

@@ -31,12 +31,90 @@ typedef enum tina_send_result {
     TINA_SEND_MAILBOX_FULL, // the receiver has mailbox_max messages waiting
     TINA_SEND_POOL_EMPTY,   // the shard has no envelope left, or this sender its share
     TINA_SEND_BAD_MESSAGE,  // tag below 0, or payload over TINA_PAYLOAD_BYTES_MAX
+    TINA_SEND_BUSY,         // an op is in flight on the fd or buffer to be handed over
+    TINA_SEND_BAD_FD,       // not an fd of the caller's, or without these rights
+    TINA_SEND_BAD_TRANSFER, // not a buffer of the caller's
 } tina_send_result;
 
 // tina_send copies 0 to TINA_PAYLOAD_BYTES_MAX bytes into an envelope and queues it; the tag is 0
 // or more. Messages from one isolate to another arrive in the order in which they were sent.
 tina_send_result tina_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                            size_t payload_bytes);
+
+// tina_call sends a request and returns the effect that waits for its reply, which is delivered as
+// a message with the reply's tag; or for TINA_CALL_FAILED, at once when the target is stale or
+// full, when it ends without a reply, or after timeout_ns (0: never). Nothing else is delivered
+// meanwhile.
+//     return tina_call(ctx, store, GET, &key, sizeof key, 1000000000);
+tina_effect tina_call(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                      size_t payload_bytes, uint64_t timeout_ns);
+
+// tina_caller_of returns whom to answer for a message that is a call, or none.
+tina_caller tina_caller_of(const tina_ctx *ctx, const tina_message *m);
+
+typedef enum tina_answer_result {
+    TINA_ANSWER_OK = 0,
+    TINA_ANSWER_STALE,       // answered before, timed out, or its caller has ended
+    TINA_ANSWER_BAD_MESSAGE, // tag below 0, or payload over TINA_PAYLOAD_BYTES_MAX
+} tina_answer_result;
+
+// tina_answer replies to a caller, now or in a later handler. It needs no envelope and cannot find
+// the caller's mailbox full: the request's own envelope carries the reply.
+tina_answer_result tina_answer(tina_ctx *ctx, tina_caller caller, int32_t tag, const void *payload,
+                               size_t payload_bytes);
+
+// tina_reply answers the call being handled, and returns the effect `receive`.
+tina_effect tina_reply(tina_ctx *ctx, int32_t tag, const void *payload, size_t payload_bytes);
+
+// tina_submit runs an op in the background: its completion is an event that a `receive` gets, among
+// messages. Returns 0 and *id, or a result below zero (TINA_IO_OPS_FULL: also the type's ops_max).
+int32_t tina_submit(tina_ctx *ctx, tina_io_op op, tina_io_id *id);
+
+// tina_cancel asks that a background op end soon as TINA_IO_CANCELED; its completion still comes,
+// with what it achieved if that was first. Returns false when it is complete already, or not the
+// caller's.
+bool tina_cancel(tina_ctx *ctx, tina_io_id id);
+
+// tina_monitor_set asks for TINA_DOWN, once, when `who` ends: after every message from it that was
+// accepted before, and at once when it has ended already. Returns none when monitors are used up.
+tina_monitor tina_monitor_set(tina_ctx *ctx, tina_handle who);
+
+// tina_monitor_end returns true when the monitor's event had not been delivered; now it never will
+// be.
+bool tina_monitor_end(tina_ctx *ctx, tina_monitor monitor);
+
+// Transfer buffers carry what is larger than a payload. A buffer has one owner: whoever took it,
+// then whoever received it, until that handler returns; tina_transfer_keep makes it last until it
+// is sent on or given back. It goes with its owner when that ends.
+
+// tina_transfer_take returns none when all buffers are in use.
+tina_transfer tina_transfer_take(tina_ctx *ctx);
+
+// tina_transfer_of returns the buffer that came with the message being handled, or none.
+tina_transfer tina_transfer_of(const tina_ctx *ctx, const tina_message *m);
+
+// tina_transfer_data returns the caller's buffer, 64-byte aligned, transfer_bytes of it; NULL when
+// the buffer is not the caller's.
+void *tina_transfer_data(tina_ctx *ctx, tina_transfer transfer);
+bool tina_transfer_keep(tina_ctx *ctx, tina_transfer transfer);
+bool tina_transfer_give(tina_ctx *ctx, tina_transfer transfer);
+
+// tina_send_transfer sends a message with a buffer of the caller's, which is then the receiver's.
+// Not while an op of the caller reads from it: TINA_SEND_BUSY. On any failure the caller keeps it.
+tina_send_result tina_send_transfer(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                                    size_t payload_bytes, tina_transfer transfer);
+
+typedef enum tina_right {
+    TINA_RIGHT_READ = 1,
+    TINA_RIGHT_WRITE = 2,
+    TINA_RIGHT_FULL = 3,
+} tina_right;
+
+// tina_handoff makes `to` the owner of an fd that has no op in flight, by a message whose payload
+// is the tina_fd with these rights (never more than the caller has). On failure the caller keeps
+// it.
+tina_send_result tina_handoff(tina_ctx *ctx, tina_handle to, int32_t tag, tina_fd fd,
+                              tina_right rights);
 
 typedef enum tina_spawn_result {
     TINA_SPAWN_OK = 0,

@@ -7,35 +7,6 @@
 
 #include "sched/internal.h"
 
-static tina_message *envelope_at(const tina_shard *shard, uint32_t index) {
-    return &shard->envelopes[index];
-}
-
-static tina_message *mailbox_take(tina_shard *shard, tina_isolate *receiver) {
-    uint32_t index = receiver->mail_first;
-    if (index == NONE)
-        return NULL;
-    tina_message *message = envelope_at(shard, index);
-    TINA_ASSERT(message->to.bits == receiver->handle.bits);
-    receiver->mail_first = message->next;
-    receiver->mail_count--;
-    return message;
-}
-
-static void envelope_give(tina_shard *shard, const tina_message *message) {
-    tina_pool_give_slot(&shard->envelope_pool, (uint32_t)(message - shard->envelopes));
-}
-
-void mailbox_drop(tina_shard *shard, tina_isolate *ended) {
-    while (ended->mail_first != NONE) {
-        uint32_t index = ended->mail_first;
-        ended->mail_first = envelope_at(shard, index)->next;
-        tina_pool_give_slot(&shard->envelope_pool, index);
-        shard->counters.messages_dropped++;
-    }
-    ended->mail_count = 0;
-}
-
 // An event is a message from nobody; only the member of its union that its tag names is set.
 static void event_begin(tina_message *event, int32_t tag) {
     event->tag = tag;
@@ -55,18 +26,34 @@ static void io_event(const tina_shard *shard, const tina_io_completion *completi
                          : tina_reactor_buffer(shard->reactor, completion->buffer);
 }
 
+static void completion_event(tina_shard *shard, const tina_io_completion *completion,
+                             tina_message *event) {
+    // The companion of an op is its deadline's entry plus 1.
+    if (completion->companion)
+        deadline_clear(shard, completion->companion - 1);
+    io_event(shard, completion, event);
+}
+
 static bool awaited_event(tina_shard *shard, tina_isolate *self, tina_message *event,
                           uint16_t *buffer) {
     tina_io_completion completion;
-    if (!tina_reactor_next(shard->reactor, &self->io, &completion))
+    if (!tina_reactor_next_of(shard->reactor, &self->io, self->awaited, &completion))
         return false;
-    TINA_ASSERT(completion.id.bits == self->awaited.bits);
-    deadline_clear(shard, completion.companion);
     *buffer = completion.buffer;
     // The cancel came too late: it is the next op's turn.
     if (self->told == TOLD_TO_TELL && completion.result != TINA_IO_CANCELED)
         self->told = TOLD_TO_CANCEL;
-    io_event(shard, &completion, event);
+    completion_event(shard, &completion, event);
+    return true;
+}
+
+static bool background_event(tina_shard *shard, tina_isolate *self, tina_message *event,
+                             uint16_t *buffer) {
+    tina_io_completion completion;
+    if (!tina_reactor_next(shard->reactor, &self->io, &completion))
+        return false;
+    *buffer = completion.buffer;
+    completion_event(shard, &completion, event);
     return true;
 }
 
@@ -74,7 +61,7 @@ static void refused_event(const tina_isolate *self, tina_message *event) {
     event_begin(event, TINA_IO_DONE - self->refused_kind);
     event->io.id = (tina_io_id){0};
     event->io.fd = self->refused_fd;
-    event->io.result = self->refused_result;
+    event->io.result = self->refusal;
     event->io.bytes = 0;
     event->io.data = NULL;
 }
@@ -82,37 +69,99 @@ static void refused_event(const tina_isolate *self, tina_message *event) {
 // What a handler is given, and what must be given back after it.
 typedef struct tina_delivery {
     const tina_message *message;
-    uint16_t buffer;
-    bool envelope;
+    uint32_t envelope; // or NONE
+    uint16_t buffer;   // or TINA_IO_NO_BUFFER
 } tina_delivery;
 
-// The order of events: what is awaited alone; else shutdown, timers, messages.
+// A call is delivered as a copy: its envelope may carry the answer away while the handler still
+// reads.
+static bool message_event(tina_shard *shard, tina_isolate *self, tina_message *event,
+                          tina_delivery *delivery) {
+    for (;;) {
+        uint32_t index = self->mail_first;
+        if (index == NONE)
+            return false;
+        tina_message *message = &shard->envelopes[index];
+        TINA_ASSERT(message->to.bits == self->handle.bits);
+        self->mail_first = message->next;
+        self->mail_count--;
+        self->mail_taken++;
+        if (message->flags & ENVELOPE_ABANDONED) {
+            COUNT(shard, messages_dropped, 1);
+            envelope_give(shard, index);
+            continue;
+        }
+        delivery->envelope = index;
+        delivery->message = message;
+        if (message->flags & ENVELOPE_CALL) {
+            *event = *message;
+            delivery->message = event;
+        }
+        COUNT(shard, messages_handled, 1);
+        return true;
+    }
+}
+
+static void answer_event(const tina_shard *shard, const tina_isolate *self, tina_message *event) {
+    const tina_message *answer = &shard->envelopes[self->call_envelope];
+    *event = *answer;
+    event->from = answer->to;
+}
+
+static void call_failed_event(const tina_isolate *self, tina_message *event) {
+    event_begin(event, TINA_CALL_FAILED);
+    event->call.target = self->call_target;
+    event->call.failure = self->refusal;
+}
+
+// The order in which what an isolate may have is delivered. Monitors' events wait for the messages
+// that were accepted before them; when those are taken, they come first.
+static bool receiving_event(tina_shard *shard, tina_isolate *self, tina_message *event,
+                            tina_delivery *delivery) {
+    if (self->told) {
+        self->told = TOLD_NOTHING;
+        event_begin(event, TINA_SHUTDOWN);
+        return true;
+    }
+    if (self->io.done_head && background_event(shard, self, event, &delivery->buffer))
+        return true;
+    if (self->fired_first != NONE) {
+        event_begin(event, TINA_TIMER);
+        return timer_event(shard, self, event);
+    }
+    if (self->down_first != NONE) {
+        event_begin(event, TINA_DOWN);
+        if (down_event(shard, self, event))
+            return true;
+    }
+    return message_event(shard, self, event, delivery);
+}
+
 static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *event,
                           tina_delivery *delivery) {
     delivery->message = event;
+    delivery->envelope = NONE;
     delivery->buffer = TINA_IO_NO_BUFFER;
-    delivery->envelope = false;
     switch ((isolate_state)self->state) {
+    case ISOLATE_RECEIVING:
+        return receiving_event(shard, self, event, delivery);
     case ISOLATE_AWAITING:
         return awaited_event(shard, self, event, &delivery->buffer);
     case ISOLATE_REFUSED:
         refused_event(self, event);
         return true;
+    case ISOLATE_ANSWERED:
+        answer_event(shard, self, event);
+        envelope_give(shard, self->call_envelope);
+        return true;
+    case ISOLATE_CALL_FAILED:
+        call_failed_event(self, event);
+        return true;
     case ISOLATE_YIELDED:
         event_begin(event, TINA_YIELDED);
         return true;
-    case ISOLATE_RECEIVING:
-        if (self->told) {
-            self->told = TOLD_NOTHING;
-            event_begin(event, TINA_SHUTDOWN);
-            return true;
-        }
-        event_begin(event, TINA_TIMER);
-        if (timer_event(shard, self, event))
-            return true;
-        delivery->message = mailbox_take(shard, self);
-        delivery->envelope = true;
-        return delivery->message != NULL;
+    case ISOLATE_CALLING:
+        return false;
     case ISOLATE_FREE:
     case ISOLATE_STARTING:
     case ISOLATE_DRAINING:
@@ -122,24 +171,18 @@ static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *e
     return false;
 }
 
-static void delivery_return(tina_shard *shard, const tina_delivery *delivery) {
-    if (delivery->envelope)
-        envelope_give(shard, delivery->message);
+static void delivery_return(tina_shard *shard, tina_isolate *self, const tina_delivery *delivery) {
+    if (delivery->envelope != NONE) {
+        uint16_t flags = delivery->message->flags;
+        if (flags & ENVELOPE_TRANSFER)
+            transfer_end(shard, self, shard->ctx.transfer);
+        if (!(flags & ENVELOPE_CALL))
+            envelope_give(shard, delivery->envelope);
+        else if (!shard->ctx.answered)
+            call_delivered(shard, self, delivery->envelope);
+    }
     if (delivery->buffer != TINA_IO_NO_BUFFER)
         tina_reactor_give_buffer(shard->reactor, delivery->buffer);
-}
-
-// Shutdown cancels one awaited op: the one at that time, or the first after it that can be.
-static void awaited_cancel(tina_shard *shard, tina_isolate *self) {
-    self->told = TOLD_TO_TELL;
-    tina_reactor_cancel(shard->reactor, self->awaited, TINA_IO_CANCELED);
-}
-
-void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
-    told->told = TOLD_TO_CANCEL;
-    if (told->state == ISOLATE_AWAITING)
-        awaited_cancel(shard, told);
-    isolate_wake(shard, told);
 }
 
 // Below this frame lie the dead frames of the handler that returned the effect, above it, up to
@@ -153,34 +196,56 @@ static bool is_on_stack(const tina_shard *shard, const void *data) {
     return at > frame - HANDLER_STACK_BYTES && at < shard->stack_top;
 }
 
-static void log_stack_memory(tina_shard *shard, const tina_isolate *self) {
+// op_submit submits an op whose memory will last: in the isolate's struct or working arena, static,
+// or in a transfer buffer that it keeps.
+int32_t op_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op, tina_io_id *id) {
     const type_slots *type = &shard->types[self->type];
-    shard_log(shard, TINA_LOG_ERROR,
-              "%s %u.%u gave an op memory on its handler's stack; use its struct", type->type->name,
-              isolate_slot(type, self), tina_handle_generation(self->handle));
+    const char *bad = NULL;
+    if (is_on_stack(shard, op->data))
+        bad = "on its handler's stack; use its struct";
+    else if (!transfer_lets_read(shard, self, op->data))
+        bad = "in a transfer buffer that it does not keep";
+    if (bad) {
+        shard_log(shard, TINA_LOG_ERROR, "%s %u.%u gave an op memory %s", type->type->name,
+                  isolate_slot(type, self), tina_handle_generation(self->handle), bad);
+        return TINA_IO_BAD_OP;
+    }
+    int32_t refusal = tina_reactor_submit(shard->reactor, &self->io, op, id);
+    if (refusal == 0 && op->timeout_ns)
+        tina_reactor_set_companion(
+            shard->reactor, *id, deadline_set(shard, self, TIMER_OP, id->bits, op->timeout_ns) + 1);
+    return refusal;
+}
+
+// Shutdown cancels one awaited op or call: the one at that time, or the first after it that can be.
+static void awaited_cancel(tina_shard *shard, tina_isolate *self) {
+    self->told = TOLD_TO_TELL;
+    if (self->state == ISOLATE_AWAITING)
+        tina_reactor_cancel(shard->reactor, self->awaited, TINA_IO_CANCELED);
+    else if (self->state == ISOLATE_CALLING)
+        call_end(shard, self, TINA_CALL_CANCELED);
+}
+
+void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
+    told->told = TOLD_TO_CANCEL;
+    if (told->state == ISOLATE_AWAITING || told->state == ISOLATE_CALLING)
+        awaited_cancel(shard, told);
+    isolate_wake(shard, told);
 }
 
 static void io_begin(tina_shard *shard, tina_isolate *self, const tina_io_op *op) {
     tina_io_id id;
-    int32_t refusal = TINA_IO_BAD_OP;
-    if (is_on_stack(shard, op->data))
-        log_stack_memory(shard, self);
-    else
-        refusal = tina_reactor_submit(shard->reactor, &self->io, op, &id);
+    int32_t refusal = op_submit(shard, self, op, &id);
     if (refusal != 0) {
-        shard->counters.io_refused++;
+        COUNT(shard, io_refused, 1);
         self->state = ISOLATE_REFUSED;
         self->refused_kind = op->kind;
-        self->refused_result = refusal;
+        self->refusal = refusal;
         self->refused_fd = op->fd;
         return;
     }
     self->state = ISOLATE_AWAITING;
     self->awaited = id;
-    if (op->timeout_ns)
-        deadline_set(shard, self, id, op->timeout_ns);
-    if (self->told == TOLD_TO_CANCEL)
-        awaited_cancel(shard, self);
 }
 
 static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effect *effect) {
@@ -193,14 +258,20 @@ static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effec
         return;
     case TINA_EFFECT_IO:
         io_begin(shard, self, &effect->op);
-        return;
+        break;
+    case TINA_EFFECT_CALL:
+        call_begin(shard, self, effect);
+        break;
     case TINA_EFFECT_EXIT:
         isolate_end(shard, self, effect->reason);
         return;
     case TINA_EFFECT_NONE:
-        break;
+    default:
+        isolate_end(shard, self, (tina_exit_reason){TINA_EXIT_BAD_EFFECT, effect->kind});
+        return;
     }
-    isolate_end(shard, self, (tina_exit_reason){TINA_EXIT_BAD_EFFECT, effect->kind});
+    if (self->told == TOLD_TO_CANCEL)
+        awaited_cancel(shard, self);
 }
 
 static void *ctx_begin(tina_shard *shard, tina_isolate *self, type_slots *type) {
@@ -208,8 +279,10 @@ static void *ctx_begin(tina_shard *shard, tina_isolate *self, type_slots *type) 
     shard->ctx.type = type;
     shard->ctx.calls_left = shard->call_max;
     shard->ctx.over = false;
+    shard->ctx.answered = false;
+    shard->ctx.envelope = NONE;
     tina_bump_reset(&shard->scratch);
-    shard->counters.dispatches++;
+    COUNT(shard, dispatches, 1);
     return tina_pool_slot(&type->pool, isolate_slot(type, self));
 }
 
@@ -234,23 +307,47 @@ static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *typ
         shard->child_awaited = NONE;
 }
 
+// What a message brought besides its payload: a caller to answer, or a buffer.
+static void ctx_envelope(tina_shard *shard, const tina_delivery *delivery) {
+    const tina_message *message = delivery->message;
+    if (message->flags & ENVELOPE_CALL)
+        shard->ctx.envelope = delivery->envelope;
+    if (message->flags & ENVELOPE_TRANSFER) {
+        uint32_t index = message->transfer;
+        uint64_t generation = tina_pool_generation(&shard->transfer_pool, index);
+        shard->ctx.transfer = (tina_transfer){(generation << 32) | index};
+    }
+}
+
 static bool isolate_call(tina_shard *shard, tina_isolate *self, type_slots *type) {
     tina_message event;
     tina_delivery delivery;
     if (!delivery_next(shard, self, &event, &delivery))
         return false;
     void *memory = ctx_begin(shard, self, type);
+    if (delivery.envelope != NONE && delivery.message->flags)
+        ctx_envelope(shard, &delivery);
     tina_effect effect = type->type->handle(&shard->ctx, memory, delivery.message);
-    delivery_return(shard, &delivery);
+    delivery_return(shard, self, &delivery);
     ctx_end(shard, self, &effect);
     return true;
+}
+
+// An isolate's turn: its type's batch, and up to four times that when so many messages wait for it,
+// so that a queue that builds up is worked off faster than it is filled in small bites.
+static uint32_t turn_of(const tina_isolate *self, const type_slots *type) {
+    uint32_t most = 4 * type->batch;
+    uint32_t waiting = self->mail_count < most ? self->mail_count : most;
+    return waiting > type->batch ? waiting : type->batch;
 }
 
 // Returns how many times it called the isolate: at most its batch, and at most limit. While it runs
 // it counts as queued, so that what it does to itself queues it nowhere twice.
 static uint32_t isolate_run(tina_shard *shard, tina_isolate *self, uint32_t limit) {
     type_slots *type = &shard->types[self->type];
-    uint32_t batch = type->batch < limit ? type->batch : limit;
+    uint32_t batch = turn_of(self, type);
+    if (batch > limit)
+        batch = limit;
     uint32_t calls = 0;
     bool more = true;
     self->queued = true;

@@ -75,8 +75,10 @@ class Harness {
     tina_scripted *scripted() {
         return scripted_;
     }
-    const tina_shard_counters &counters() {
-        return *tina_shard_count(shard_);
+    tina_shard_counters counters() {
+        tina_shard_counters counters;
+        tina_shard_snapshot(shard_, &counters);
+        return counters;
     }
     const tina_reactor_counters &io() {
         return *tina_reactor_count(tina_shard_reactor(shard_));

@@ -11,6 +11,7 @@
 #include "arena/bump.h"
 #include "arena/pool.h"
 #include "core/assert.h"
+#include "core/atomic.h"
 #include "core/handle.h"
 #include "reactor/reactor.h"
 #include "sched/ctx.h"
@@ -24,60 +25,78 @@
 
 typedef enum isolate_state {
     ISOLATE_FREE = 0,
-    ISOLATE_STARTING,  // init has not run; its args lie in its struct
-    ISOLATE_RECEIVING, // waits for anything
-    ISOLATE_AWAITING,  // waits for op `awaited` only
-    ISOLATE_REFUSED,   // its op could not be submitted; `refused_...` is the completion to come
-    ISOLATE_YIELDED,   // waits for the next tick
-    ISOLATE_DRAINING,  // ended; nobody's handle names it, but the kernel may still read its memory
+    ISOLATE_STARTING,    // init has not run; its args lie in its struct
+    ISOLATE_RECEIVING,   // waits for anything
+    ISOLATE_AWAITING,    // waits for op `awaited` only
+    ISOLATE_REFUSED,     // its op could not be submitted; `refusal` is the completion to come
+    ISOLATE_CALLING,     // waits for the answer to `call_envelope` only
+    ISOLATE_ANSWERED,    // the answer is in `call_envelope`
+    ISOLATE_CALL_FAILED, // by `call_target`, for `refusal`
+    ISOLATE_YIELDED,     // waits for the next tick
+    ISOLATE_DRAINING, // ended; nobody's handle names it, but the kernel may still read its memory
 } isolate_state;
 
 // What is left to do about TINA_SHUTDOWN.
 typedef enum isolate_told {
     TOLD_NOTHING = 0,
     TOLD_TO_TELL,   // deliver it when the isolate receives
-    TOLD_TO_CANCEL, // and cancel the op that it awaits before that
+    TOLD_TO_CANCEL, // and cancel the op or call that it awaits before that
 } isolate_told;
 
+// The first line is what a message touches.
 typedef struct tina_isolate {
-    tina_reactor_owner io;
     tina_handle handle; // none when free or draining
-    union {
-        tina_io_id awaited; // ISOLATE_AWAITING
-        tina_fd refused_fd; // ISOLATE_REFUSED
-    };
     uint32_t ready_next;
     uint32_t mail_first; // envelopes, oldest first
     uint32_t mail_last;
     uint32_t mail_count;
-    uint32_t timer_first; // timers set, any order
-    uint32_t fired_first; // timers fired and not delivered, oldest first
-    uint32_t fired_last;
-    uint32_t working_used;
-    int32_t refused_result; // ISOLATE_REFUSED
-    uint8_t refused_kind;
-    uint8_t state; // isolate_state
+    uint32_t mail_taken;  // ever; orders monitors' events among messages
+    uint32_t sent_in_use; // envelopes that it sent and that are not given back
+    uint8_t state;        // isolate_state
+    uint8_t told;         // isolate_told
     uint8_t type;
-    uint8_t args_bytes; // ISOLATE_STARTING
-    bool queued;        // in a ready list
-    uint8_t told;       // isolate_told
-    bool child;         // one of the spec's children
+    uint8_t args_bytes;   // ISOLATE_STARTING
+    bool queued;          // in a ready list
+    uint8_t refused_kind; // ISOLATE_REFUSED
+    uint32_t timer_first; // timers and deadlines set, any order
+    uint32_t fired_first; // timers fired and not delivered, oldest first
+    uint32_t down_first;  // monitors' events not delivered, oldest first
+
+    tina_reactor_owner io;
+
+    union {
+        tina_io_id awaited;      // ISOLATE_AWAITING
+        tina_fd refused_fd;      // ISOLATE_REFUSED
+        tina_handle call_target; // ISOLATE_CALL_FAILED
+    };
+    int32_t refusal;           // ISOLATE_REFUSED, ISOLATE_CALL_FAILED
+    uint32_t call_envelope;    // ISOLATE_CALLING, ISOLATE_ANSWERED
+    uint32_t call_timer;       // ISOLATE_CALLING: its deadline, or NONE
+    uint32_t unanswered_first; // calls delivered to it, to be answered
+    uint32_t fired_last;
+    uint32_t down_last;
+    uint32_t monitor_first;  // monitors that it set, any order
+    uint32_t watcher_first;  // monitors that others set on it
+    uint32_t transfer_first; // buffers that it owns
+    uint32_t working_used;
 } tina_isolate;
 
 typedef struct type_slots {
-    const tina_isolate_type *type;
-    tina_pool pool; // the structs; slot i's metadata is isolates[i]
-    tina_isolate *isolates;
-    uint8_t *working; // slot_count times working_stride
-    uint64_t working_stride;
+    tina_isolate *isolates; // slot i's metadata is isolates[i]
     uint32_t slot_count;
     uint32_t mailbox_max;
     uint32_t batch;
+    uint32_t ops_max;
+    const tina_isolate_type *type;
+    tina_pool pool;   // the structs
+    uint8_t *working; // slot_count times working_stride
+    uint64_t working_stride;
 } type_slots;
 
 typedef enum timer_kind {
     TIMER_USER = 0,
-    TIMER_DEADLINE, // word is the op's id
+    TIMER_OP,   // the deadline of an op; word is the op's id
+    TIMER_CALL, // of a call
 } timer_kind;
 
 typedef enum timer_state {
@@ -86,18 +105,54 @@ typedef enum timer_state {
     TIMER_FIRED, // in its owner's list of events
 } timer_state;
 
+// Flags of an envelope.
+enum {
+    ENVELOPE_CALL = 1,      // its sender awaits an answer
+    ENVELOPE_DELIVERED = 2, // ... it is in its receiver's list of unanswered calls
+    ENVELOPE_ABANDONED = 4, // ... nobody awaits it any more; discard it
+    ENVELOPE_TRANSFER = 8,  // a buffer came with it
+};
+
+typedef struct monitor_entry {
+    tina_handle who;
+    tina_exit_reason reason; // once down
+    uint32_t owner;
+    uint32_t owner_next; // of the owner's monitors; once down, of its events
+    uint32_t owner_prev;
+    uint32_t who_next; // of the monitors of who
+    uint32_t who_prev;
+    uint32_t due; // once down: deliverable when the owner's mail_taken is there
+    bool down;
+} monitor_entry;
+
+typedef struct transfer_entry {
+    uint32_t owner;
+    uint32_t owner_next;
+    uint32_t owner_prev;
+    bool kept; // beyond the handler that received it
+} transfer_entry;
+
 struct tina_ctx {
     tina_shard *shard;
     tina_isolate *self;
     type_slots *type;
     uint32_t calls_left;
-    bool over; // more calls than call_max: the returned effect will not count
+    bool over;              // more calls than call_max: the returned effect will not count
+    bool answered;          // the call being handled
+    uint32_t envelope;      // of the call being handled, or NONE
+    tina_transfer transfer; // that came with the message being handled, or none
 };
 
 typedef struct ready_list {
     uint32_t first;
     uint32_t last;
 } ready_list;
+
+#define COUNTER_FIELD(name) tina_atomic_u64 name;
+typedef struct shard_counters {
+    TINA_SHARD_COUNTERS(COUNTER_FIELD)
+} shard_counters;
+#undef COUNTER_FIELD
 
 struct tina_shard {
     tina_ctx ctx;
@@ -106,21 +161,30 @@ struct tina_shard {
     ready_list yielded;     // ready from the next tick on
     tina_isolate *isolates; // of all types, each type's together
     tina_message *envelopes;
-    tina_pool envelope_pool;
-    tina_reactor *reactor;
-    tina_wheel wheel;
-    tina_wheel_entry *timers;
-    tina_pool timer_pool;
-    tina_bump scratch;
     type_slots *types;
+    tina_pool envelope_pool;
+    tina_bump scratch;
     uint32_t type_count;
     uint32_t isolate_count;
+    uint32_t sender_share;
     uint32_t number;
     uint32_t tick_batch;
     uint32_t call_max;
+    tina_reactor *reactor;
+    tina_wheel_entry *timers;
+    tina_pool timer_pool;
+    monitor_entry *monitors;
+    tina_pool monitor_pool;
+    transfer_entry *transfers;
+    uint8_t *transfer_memory;
+    uint64_t transfer_stride;
+    tina_pool transfer_pool;
     uint32_t timer_count;
+    uint32_t user_timers; // in use, of timer_count
     uint32_t children_started;
     uint32_t child_awaited; // index of the child whose init has not run, or NONE
+    uint32_t isolates_in_use;
+    uint32_t isolates_draining;
     bool child_failed;
     bool shutting_down;
     bool stop;
@@ -131,8 +195,15 @@ struct tina_shard {
     uint16_t *type_index; // numbers from 1, see types.c
     uint32_t type_index_mask;
     tina_log_ring log;
-    tina_shard_counters counters;
+    shard_counters counters;
+    tina_wheel wheel;
 };
+
+// COUNT adds to a counter. One thread writes, so a load and a store are enough.
+#define COUNT(shard, name, more)                                                                   \
+    tina_atomic_u64_store_relaxed(&(shard)->counters.name,                                         \
+                                  tina_atomic_u64_load_relaxed(&(shard)->counters.name) + (more))
+#define GAUGE(shard, name, value) tina_atomic_u64_store_relaxed(&(shard)->counters.name, value)
 
 static inline uint32_t isolate_index(const tina_shard *shard, const tina_isolate *isolate) {
     return (uint32_t)(isolate - shard->isolates);
@@ -152,10 +223,32 @@ static inline tina_isolate *isolate_find(const tina_shard *shard, tina_handle ha
     return handle.bits != 0 && found->handle.bits == handle.bits ? found : NULL;
 }
 
+static inline bool isolate_is_live(const tina_isolate *isolate) {
+    return !tina_handle_is_none(isolate->handle);
+}
+
 // ready.c: who has something to do.
-void ready_append(tina_shard *shard, ready_list *list, tina_isolate *isolate);
-tina_isolate *ready_take(tina_shard *shard);
-void ready_join(tina_shard *shard);
+static inline void ready_append(tina_shard *shard, ready_list *list, tina_isolate *isolate) {
+    TINA_ASSERT(!isolate->queued);
+    uint32_t index = isolate_index(shard, isolate);
+    isolate->queued = true;
+    isolate->ready_next = NONE;
+    if (list->first == NONE)
+        list->first = index;
+    else
+        shard->isolates[list->last].ready_next = index;
+    list->last = index;
+}
+
+static inline tina_isolate *ready_take(tina_shard *shard) {
+    if (shard->ready.first == NONE)
+        return NULL;
+    tina_isolate *taken = &shard->isolates[shard->ready.first];
+    TINA_ASSERT(taken->queued);
+    shard->ready.first = taken->ready_next;
+    taken->queued = false;
+    return taken;
+}
 
 // isolate_wake queues an isolate that may have something to handle; one that waits for something
 // else is passed over when its turn comes.
@@ -168,6 +261,22 @@ static inline void isolate_wake(tina_shard *shard, tina_isolate *isolate) {
 type_slots *types_find(tina_shard *shard, const tina_isolate_type *type);
 void types_index(tina_shard *shard);
 
+// messages.c: envelopes and mailboxes.
+tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolate *receiver,
+                              int32_t tag, const void *payload, size_t payload_bytes,
+                              uint32_t *envelope);
+void envelope_give(tina_shard *shard, uint32_t index);
+void mailbox_drop(tina_shard *shard, tina_isolate *ended);
+
+// calls.c
+void call_begin(tina_shard *shard, tina_isolate *self, const tina_effect *effect);
+void call_delivered(tina_shard *shard, tina_isolate *callee, uint32_t envelope);
+void call_fail(tina_shard *shard, tina_isolate *caller, tina_call_failure failure);
+void call_dropped(tina_shard *shard, const tina_message *request, uint32_t envelope);
+void call_abandon(tina_shard *shard, tina_isolate *caller);
+void call_end(tina_shard *shard, tina_isolate *caller, tina_call_failure failure);
+void calls_drop(tina_shard *shard, tina_isolate *callee);
+
 // lifecycle.c: birth and death.
 tina_spawn_result isolate_spawn(tina_shard *shard, const tina_isolate_type *type, tina_bytes args,
                                 tina_isolate **spawned);
@@ -178,16 +287,47 @@ void isolate_drained(tina_shard *shard, tina_isolate *isolate);
 // timers.c
 tina_timer timer_set(tina_shard *shard, tina_isolate *owner, uint64_t delay_ns, uint64_t word);
 bool timer_cancel(tina_shard *shard, tina_isolate *owner, tina_timer timer);
-void deadline_set(tina_shard *shard, tina_isolate *owner, tina_io_id id, uint64_t timeout_ns);
-void deadline_clear(tina_shard *shard, uint32_t companion);
+uint32_t deadline_set(tina_shard *shard, tina_isolate *owner, timer_kind kind, uint64_t word,
+                      uint64_t timeout_ns);
+void deadline_clear(tina_shard *shard, uint32_t index);
 void timers_expire(tina_shard *shard);
 bool timer_event(tina_shard *shard, tina_isolate *isolate, tina_message *event);
 void timers_drop(tina_shard *shard, tina_isolate *isolate);
 
+// monitors.c
+tina_monitor monitor_set(tina_shard *shard, tina_isolate *owner, tina_handle who);
+bool monitor_end(tina_shard *shard, tina_isolate *owner, tina_monitor monitor);
+void monitors_tell(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason);
+bool down_event(tina_shard *shard, tina_isolate *owner, tina_message *event);
+void monitors_drop(tina_shard *shard, tina_isolate *ended);
+
+// transfers.c
+tina_transfer transfer_take(tina_shard *shard, tina_isolate *owner);
+bool transfer_is_owned(const tina_shard *shard, const tina_isolate *owner, tina_transfer transfer);
+bool transfer_is_read(const tina_shard *shard, const tina_isolate *owner, tina_transfer transfer);
+void transfer_move(tina_shard *shard, uint32_t index, tina_isolate *to);
+void transfer_give(tina_shard *shard, uint32_t index);
+void transfer_end(tina_shard *shard, const tina_isolate *receiver, tina_transfer transfer);
+bool transfer_lets_read(const tina_shard *shard, const tina_isolate *owner, const void *data);
+void transfers_drop(tina_shard *shard, tina_isolate *ended);
+
 // dispatch.c
 void dispatch_ready(tina_shard *shard);
 void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told);
-void mailbox_drop(tina_shard *shard, tina_isolate *isolate);
+int32_t op_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op, tina_io_id *id);
+
+// ctx.c. Every call that does something is counted, so that a handler is bounded; beyond the limit
+// calls refuse, and the handler's effect is replaced by a crash.
+static inline bool ctx_call_allowed(tina_ctx *ctx) {
+    if (ctx->calls_left) {
+        ctx->calls_left--;
+        return true;
+    }
+    ctx->over = true;
+    return false;
+}
+tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                          size_t payload_bytes, uint32_t *envelope);
 
 // shard_log writes a line of the shard's own.
 void shard_log(tina_shard *shard, tina_log_level level, const char *format, ...)

@@ -32,7 +32,8 @@ using Handle = std::function<tina_effect(tina_ctx *, Server *, const tina_messag
 tina_effect ServerInit(tina_ctx *ctx, void *self_, tina_bytes args);
 tina_effect ServerHandle(tina_ctx *ctx, void *self_, const tina_message *m);
 
-const tina_isolate_type server_type = {"server", ServerInit, ServerHandle, sizeof(Server), 0, 0, 0};
+const tina_isolate_type server_type = {"server", ServerInit, ServerHandle, sizeof(Server), 0, 0,
+                                       0,        0};
 
 struct Scene {
     explicit Scene(Handle what, uint32_t slots = 4) : handle(std::move(what)) {

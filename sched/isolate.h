@@ -41,9 +41,11 @@ static inline tina_bytes tina_bytes_of(const void *data, size_t bytes) {
 
 // Tags of a user's messages are 0 or more; the runtime's events are below 0:
 enum {
-    TINA_YIELDED = -1,  // the tick after `yield`
-    TINA_TIMER = -2,    // message->timer
-    TINA_SHUTDOWN = -3, // the system drains: finish, then return done
+    TINA_YIELDED = -1,     // the tick after `yield`
+    TINA_TIMER = -2,       // message->timer
+    TINA_SHUTDOWN = -3,    // the system drains: finish, then return done
+    TINA_DOWN = -4,        // message->down: an isolate that is monitored has ended
+    TINA_CALL_FAILED = -5, // message->call: the awaited call has no reply
     // message->io; the tag is TINA_IO_DONE minus the op's kind.
     TINA_IO_DONE = -256,
     TINA_IO_ACCEPT_DONE = TINA_IO_DONE - TINA_OP_ACCEPT,
@@ -63,6 +65,59 @@ typedef struct tina_timer_event {
     uint64_t word; // as given to tina_timer_set
 } tina_timer_event;
 
+// A monitor, to end it by; none when all bits are zero. Dies with its isolate.
+typedef struct tina_monitor {
+    uint64_t bits; // generation 32 | entry 32
+} tina_monitor;
+
+typedef enum tina_exit_kind {
+    TINA_EXIT_NORMAL = 0,
+    TINA_EXIT_SHUTDOWN,   // ended because it was told to
+    TINA_EXIT_CODE,       // tina_exit with a code of the user's
+    TINA_EXIT_CRASH,      // tina_crash with a code of the user's
+    TINA_EXIT_KILLED,     // outlived the shutdown deadline
+    TINA_EXIT_BAD_EFFECT, // the returned effect makes no sense where it was returned
+    TINA_EXIT_CALL_LIMIT, // made more ctx calls in one handler than the spec allows
+    TINA_EXIT_UNKNOWN,    // a monitor's only: it had ended before it was monitored
+} tina_exit_kind;
+
+typedef struct tina_exit_reason {
+    int32_t kind; // tina_exit_kind
+    int32_t code;
+} tina_exit_reason;
+
+typedef struct tina_down_event {
+    tina_monitor monitor;
+    tina_handle who;
+    tina_exit_reason reason;
+} tina_down_event;
+
+typedef enum tina_call_failure {
+    TINA_CALL_STALE = 1,    // nobody has that handle
+    TINA_CALL_MAILBOX_FULL, // the target has mailbox_max messages waiting
+    TINA_CALL_POOL_EMPTY,   // no envelope left, or this caller has its share of them
+    TINA_CALL_BAD_MESSAGE,  // tag below 0, or payload over TINA_PAYLOAD_BYTES_MAX
+    TINA_CALL_DIED,         // the target ended without a reply
+    TINA_CALL_TIMED_OUT,
+    TINA_CALL_CANCELED, // by shutdown
+} tina_call_failure;
+
+typedef struct tina_call_event {
+    tina_handle target;
+    int32_t failure; // tina_call_failure
+} tina_call_event;
+
+// Whom to answer: taken from a message that is a call, good until it is answered, however much
+// later. None when all bits are zero: the message is not a call.
+typedef struct tina_caller {
+    uint64_t bits; // generation 32 | envelope 32
+} tina_caller;
+
+// Memory for large payloads, owned by one isolate at a time; none when all bits are zero.
+typedef struct tina_transfer {
+    uint64_t bits; // generation 32 | buffer 32
+} tina_transfer;
+
 typedef struct tina_io_event {
     tina_io_id id;
     tina_fd fd;       // the op's; accept: the new connection, owned by this isolate
@@ -75,32 +130,19 @@ typedef struct tina_io_event {
 typedef struct tina_message {
     int32_t tag;
     uint16_t payload_bytes; // 0 to TINA_PAYLOAD_BYTES_MAX
-    uint16_t reserved;
-    tina_handle from; // none for the runtime's events
+    uint16_t flags;         // the runtime's
+    tina_handle from;       // none for the runtime's events
     tina_handle to;
-    uint32_t correlation;
-    uint32_t next; // the runtime's link
+    uint32_t next;     // the runtime's
+    uint32_t transfer; // the runtime's: see tina_transfer_of
     union {
         uint8_t payload[TINA_PAYLOAD_BYTES_MAX];
         tina_io_event io;
         tina_timer_event timer;
+        tina_down_event down;
+        tina_call_event call;
     };
 } tina_message;
-
-typedef enum tina_exit_kind {
-    TINA_EXIT_NORMAL = 0,
-    TINA_EXIT_SHUTDOWN,   // ended because it was told to
-    TINA_EXIT_CODE,       // tina_exit with a code of the user's
-    TINA_EXIT_CRASH,      // tina_crash with a code of the user's
-    TINA_EXIT_KILLED,     // outlived the shutdown deadline
-    TINA_EXIT_BAD_EFFECT, // the returned effect makes no sense where it was returned
-    TINA_EXIT_CALL_LIMIT, // made more ctx calls in one handler than the spec allows
-} tina_exit_kind;
-
-typedef struct tina_exit_reason {
-    int32_t kind; // tina_exit_kind
-    int32_t code;
-} tina_exit_reason;
 
 typedef enum tina_effect_kind {
     TINA_EFFECT_NONE = 0, // never valid, so that a forgotten return is found
@@ -108,6 +150,7 @@ typedef enum tina_effect_kind {
     TINA_EFFECT_YIELD,
     TINA_EFFECT_RECEIVE,
     TINA_EFFECT_IO,
+    TINA_EFFECT_CALL,
 } tina_effect_kind;
 
 // Built by the functions below, returned at once, interpreted by the scheduler.
@@ -117,6 +160,12 @@ typedef struct tina_effect {
     union {
         tina_exit_reason reason; // TINA_EFFECT_EXIT
         tina_io_op op;           // TINA_EFFECT_IO
+        struct {
+            tina_handle target; // TINA_EFFECT_CALL: whose request is queued, or `failure`
+            uint64_t timeout_ns;
+            uint32_t envelope;
+            int32_t failure;
+        } call;
     };
 } tina_effect;
 
@@ -195,6 +244,7 @@ typedef struct tina_isolate_type {
     uint32_t struct_bytes;  // sizeof the isolate's struct; init gets it zeroed
     uint32_t mailbox_max;   // messages that may wait; default 64
     uint32_t batch;         // messages handled in a row before the next isolate's turn; default 16
+    uint32_t ops_max;       // background ops in flight at once; default 4
     uint32_t working_bytes; // working arena, see tina_working; default none
 } tina_isolate_type;
 

@@ -13,6 +13,7 @@
 
 static void slot_free(tina_shard *shard, tina_isolate *ended) {
     type_slots *type = &shard->types[ended->type];
+    transfers_drop(shard, ended);
     ended->state = ISOLATE_FREE;
     tina_pool_give_slot(&type->pool, isolate_slot(type, ended));
 }
@@ -35,25 +36,33 @@ tina_spawn_result isolate_spawn(tina_shard *shard, const tina_isolate_type *type
     TINA_ASSERT(born->io.ops_in_flight == 0);
     tina_handle handle = tina_handle_make(shard->number, number, ref.slot, ref.generation);
     *born = (tina_isolate){
-        .io = {.token = isolate_index(shard, born)},
         .handle = handle,
+        .ready_next = born->ready_next,
         .mail_first = NONE,
         .mail_last = NONE,
-        .timer_first = NONE,
-        .fired_first = NONE,
-        .fired_last = NONE,
         .state = ISOLATE_STARTING,
+        .told = shard->shutting_down ? TOLD_TO_CANCEL : TOLD_NOTHING,
         .type = (uint8_t)number,
         .args_bytes = (uint8_t)args.bytes,
-        .told = shard->shutting_down ? TOLD_TO_CANCEL : TOLD_NOTHING,
         .queued = born->queued,
-        .ready_next = born->ready_next,
+        .timer_first = NONE,
+        .fired_first = NONE,
+        .down_first = NONE,
+        .io = {.token = isolate_index(shard, born)},
+        .call_envelope = NONE,
+        .call_timer = NONE,
+        .unanswered_first = NONE,
+        .fired_last = NONE,
+        .down_last = NONE,
+        .monitor_first = NONE,
+        .watcher_first = NONE,
+        .transfer_first = NONE,
     };
     if (args.bytes)
         memcpy(tina_pool_slot(&slots->pool, ref.slot), args.data, args.bytes);
     isolate_wake(shard, born);
-    shard->counters.spawned++;
-    shard->counters.isolates_in_use++;
+    COUNT(shard, spawned, 1);
+    GAUGE(shard, isolates_in_use, ++shard->isolates_in_use);
     *spawned = born;
     return TINA_SPAWN_OK;
 }
@@ -75,29 +84,40 @@ static void log_end(tina_shard *shard, const tina_isolate *ended, tina_exit_reas
               exit_names[reason.kind], reason.code);
 }
 
+static void end_count(tina_shard *shard, const tina_isolate *ended, tina_exit_reason reason) {
+    if (reason.kind <= TINA_EXIT_CODE) {
+        COUNT(shard, exited, 1);
+        return;
+    }
+    COUNT(shard, crashed, 1);
+    log_end(shard, ended, reason);
+}
+
+// The order matters: what it waits for is let go while its handle still names it; then the handle
+// is stale, and those who wait for it, or are told of its end, cannot reach it any more.
 void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason) {
     TINA_ASSERT(ended->state != ISOLATE_FREE);
     TINA_ASSERT(ended->state != ISOLATE_DRAINING);
-    if (reason.kind <= TINA_EXIT_CODE) {
-        shard->counters.exited++;
-    } else {
-        shard->counters.crashed++;
-        log_end(shard, ended, reason);
-    }
+    end_count(shard, ended, reason);
     if (shard->child_awaited == isolate_index(shard, ended)) {
         shard->child_awaited = NONE;
         shard->child_failed = reason.kind != TINA_EXIT_NORMAL && !shard->shutting_down;
     }
+    if (ended->state == ISOLATE_CALLING || ended->state == ISOLATE_ANSWERED)
+        call_abandon(shard, ended);
+    monitors_drop(shard, ended);
+    monitors_tell(shard, ended, reason);
     ended->handle = tina_handle_none();
     ended->state = ISOLATE_DRAINING;
     ended->told = TOLD_NOTHING;
     mailbox_drop(shard, ended);
+    calls_drop(shard, ended);
     timers_drop(shard, ended);
-    shard->counters.isolates_in_use--;
+    GAUGE(shard, isolates_in_use, --shard->isolates_in_use);
     if (tina_reactor_release(shard->reactor, &ended->io))
         slot_free(shard, ended);
     else
-        shard->counters.isolates_draining++;
+        GAUGE(shard, isolates_draining, ++shard->isolates_draining);
 }
 
 // isolate_unspawn takes back a spawn of this very handler: init has not run and nobody was told.
@@ -105,14 +125,13 @@ void isolate_unspawn(tina_shard *shard, tina_isolate *born) {
     TINA_ASSERT(born->state == ISOLATE_STARTING);
     TINA_ASSERT(born->mail_first == NONE);
     born->handle = tina_handle_none();
-    shard->counters.isolates_in_use--;
-    shard->counters.spawned--;
+    GAUGE(shard, isolates_in_use, --shard->isolates_in_use);
     slot_free(shard, born);
 }
 
 void isolate_drained(tina_shard *shard, tina_isolate *ended) {
     TINA_ASSERT(ended->state == ISOLATE_DRAINING);
-    TINA_ASSERT(tina_handle_is_none(ended->handle));
-    shard->counters.isolates_draining--;
+    TINA_ASSERT(!isolate_is_live(ended));
+    GAUGE(shard, isolates_draining, --shard->isolates_draining);
     slot_free(shard, ended);
 }

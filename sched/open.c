@@ -39,9 +39,9 @@ static tina_pool_config number_pool(uint64_t count) {
     return (tina_pool_config){.slot_count = (uint32_t)count, .generation_bits = 32};
 }
 
-// Every op may have a deadline, besides the timers that isolates set.
+// Every op may have a deadline, and every isolate's call, besides the timers that isolates set.
 static uint64_t timers_of(const tina_spec *spec) {
-    return (uint64_t)spec->timer_count + spec->op_count;
+    return spec->timer_count + spec->op_count + isolates_of(spec);
 }
 
 static uint64_t working_stride(const tina_isolate_type *type) {
@@ -86,6 +86,8 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
     uint64_t timers = timers_of(spec);
     tina_pool_config messages = number_pool(spec->message_count);
     tina_pool_config timer_numbers = number_pool(timers);
+    tina_pool_config monitors = number_pool(spec->monitor_count);
+    tina_pool_config transfers = number_pool(spec->transfer_count);
     tina_reactor_config reactor = reactor_config(spec, options);
     const tina_layout_part parts[TINA_PART_COUNT] = {
         [TINA_PART_SHARD] = {"shard", 1, sizeof(tina_shard)},
@@ -100,6 +102,17 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
         [TINA_PART_TIMER_METADATA] = {"timers' generations", timers,
                                       tina_pool_metadata_bytes(&timer_numbers)},
         [TINA_PART_TIMERS] = {"timers and deadlines", timers, timers * sizeof(tina_wheel_entry)},
+        [TINA_PART_MONITOR_METADATA] = {"monitors' generations", spec->monitor_count,
+                                        tina_pool_metadata_bytes(&monitors)},
+        [TINA_PART_MONITORS] = {"monitors", spec->monitor_count,
+                                spec->monitor_count * sizeof(monitor_entry)},
+        [TINA_PART_TRANSFER_METADATA] = {"transfer buffers' generations", spec->transfer_count,
+                                         spec->transfer_count ? tina_pool_metadata_bytes(&transfers)
+                                                              : 0},
+        [TINA_PART_TRANSFER_RECORDS] = {"transfer buffers' owners", spec->transfer_count,
+                                        spec->transfer_count * sizeof(transfer_entry)},
+        [TINA_PART_TRANSFERS] = {"transfer buffers", spec->transfer_count,
+                                 (uint64_t)spec->transfer_count * spec->transfer_bytes},
         [TINA_PART_REACTOR] = {"reactor, ops, fds, receive buffers", 1,
                                tina_reactor_bytes(&reactor)},
         [TINA_PART_SCRATCH] = {"scratch", 1, spec->scratch_bytes},
@@ -148,6 +161,7 @@ static void types_build(tina_shard *shard, const shard_carver *carver) {
             .slot_count = (uint32_t)slots_of(spec, i),
             .mailbox_max = type->mailbox_max ? type->mailbox_max : 64,
             .batch = type->batch ? type->batch : 16,
+            .ops_max = type->ops_max ? type->ops_max : 4,
             .working_stride = working_stride(type),
         };
         tina_pool_config pool = struct_pool(spec, i);
@@ -158,6 +172,17 @@ static void types_build(tina_shard *shard, const shard_carver *carver) {
         base += slots->slot_count;
     }
     types_index(shard);
+}
+
+static void transfers_build(tina_shard *shard, const shard_carver *carver) {
+    if (carver->spec->transfer_count == 0)
+        return;
+    tina_pool_config transfers = number_pool(carver->spec->transfer_count);
+    tina_pool_init(&shard->transfer_pool, &transfers, carve(carver, TINA_PART_TRANSFER_METADATA),
+                   NULL);
+    shard->transfers = carve(carver, TINA_PART_TRANSFER_RECORDS);
+    shard->transfer_memory = carve(carver, TINA_PART_TRANSFERS);
+    shard->transfer_stride = carver->spec->transfer_bytes;
 }
 
 // The parts are carved in the order of the list; the structure of the shard follows it.
@@ -173,6 +198,7 @@ static void shard_build(tina_shard *shard, const shard_carver *carver) {
     shard->type_count = spec->type_count;
     shard->isolate_count = (uint32_t)isolates_of(spec);
     shard->timer_count = spec->timer_count;
+    shard->sender_share = spec->sender_share;
     shard->tick_batch = spec->tick_batch;
     shard->call_max = spec->call_max;
 
@@ -194,6 +220,11 @@ static void shard_build(tina_shard *shard, const shard_carver *carver) {
     tina_pool_config timers = number_pool(timers_of(spec));
     tina_pool_init(&shard->timer_pool, &timers, carve(carver, TINA_PART_TIMER_METADATA), NULL);
     shard->timers = carve(carver, TINA_PART_TIMERS);
+    tina_pool_config monitors = number_pool(spec->monitor_count);
+    tina_pool_init(&shard->monitor_pool, &monitors, carve(carver, TINA_PART_MONITOR_METADATA),
+                   NULL);
+    shard->monitors = carve(carver, TINA_PART_MONITORS);
+    transfers_build(shard, carver);
     tina_wheel_init(&shard->wheel, shard->timers, shard->now.monotonic_ns);
 }
 

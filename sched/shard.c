@@ -28,11 +28,23 @@ tina_tick tina_shard_tick(tina_shard *shard, tina_time now) {
     return tick_result(shard);
 }
 
+// Those that yielded run after those that were ready before them.
+static void yielded_join(tina_shard *shard) {
+    if (shard->yielded.first == NONE)
+        return;
+    if (shard->ready.first == NONE)
+        shard->ready.first = shard->yielded.first;
+    else
+        shard->isolates[shard->ready.last].ready_next = shard->yielded.first;
+    shard->ready.last = shard->yielded.last;
+    shard->yielded.first = NONE;
+}
+
 static void phase_begin(tina_shard *shard, tina_time now) {
     TINA_ASSERT(now.monotonic_ns >= shard->now.monotonic_ns);
     shard->now = now;
-    shard->counters.ticks++;
-    ready_join(shard);
+    COUNT(shard, ticks, 1);
+    yielded_join(shard);
 }
 
 #define EVENTS_A_REAP 64
@@ -100,12 +112,12 @@ static void phase_flush_log(tina_shard *shard) {
 
 static bool shard_ended(const tina_shard *shard) {
     bool started = shard->children_started == shard->spec->child_count || shard->shutting_down;
-    return started && shard->child_awaited == NONE && shard->counters.isolates_in_use == 0 &&
-           shard->counters.isolates_draining == 0;
+    return started && shard->child_awaited == NONE && shard->isolates_in_use == 0 &&
+           shard->isolates_draining == 0;
 }
 
 static tina_tick tick_result(tina_shard *shard) {
-    shard->counters.messages_in_use = shard->envelope_pool.live;
+    GAUGE(shard, messages_in_use, shard->envelope_pool.live);
     tina_tick tick = {
         .ended = shard_ended(shard),
         .failed = shard->child_failed,
@@ -122,7 +134,7 @@ void tina_shard_shutdown(tina_shard *shard) {
         return;
     shard->shutting_down = true;
     for (uint32_t i = 0; i < shard->isolate_count; i++)
-        if (!tina_handle_is_none(shard->isolates[i].handle))
+        if (isolate_is_live(&shard->isolates[i]))
             isolate_tell_shutdown(shard, &shard->isolates[i]);
 }
 
@@ -130,7 +142,7 @@ uint32_t tina_shard_force(tina_shard *shard) {
     uint32_t forced = 0;
     for (uint32_t i = 0; i < shard->isolate_count; i++) {
         tina_isolate *left = &shard->isolates[i];
-        if (tina_handle_is_none(left->handle))
+        if (!isolate_is_live(left))
             continue;
         isolate_end(shard, left, (tina_exit_reason){TINA_EXIT_KILLED, 0});
         forced++;
@@ -142,14 +154,16 @@ tina_reactor *tina_shard_reactor(tina_shard *shard) {
     return shard->reactor;
 }
 
-const tina_shard_counters *tina_shard_count(const tina_shard *shard) {
-    return &shard->counters;
+void tina_shard_snapshot(const tina_shard *shard, tina_shard_counters *counters) {
+#define COPY(name) counters->name = tina_atomic_u64_load_relaxed(&shard->counters.name);
+    TINA_SHARD_COUNTERS(COPY)
+#undef COPY
 }
 
 void shard_log(tina_shard *shard, tina_log_level level, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     if (!tina_log_line(&shard->log, shard->now.wall_s, level, shard->spec->name, format, arguments))
-        shard->counters.log_lines_dropped++;
+        COUNT(shard, log_lines_dropped, 1);
     va_end(arguments);
 }

@@ -11,13 +11,14 @@
 //         tina_reactor_wait(tina_shard_reactor(shard), now_ns, tick.busy ? 0 : tick.until_ns);
 //     }
 //
-// Every function is for the thread that opened the shard.
+// Every function but tina_shard_snapshot is for the thread that opened the shard.
 
 #ifndef TINA_SCHED_SHARD_H
 #define TINA_SCHED_SHARD_H
 
 #include "arena/arena.h"
 #include "reactor/reactor.h"
+#include "sched/counters.h"
 #include "sched/spec.h"
 
 #ifdef __cplusplus
@@ -73,31 +74,9 @@ uint32_t tina_shard_force(tina_shard *shard);
 
 tina_reactor *tina_shard_reactor(tina_shard *shard);
 
-// Counters only grow; gauges (..._in_use) fall again.
-typedef struct tina_shard_counters {
-    uint64_t ticks;
-    uint64_t dispatches;
-    uint64_t messages_sent;
-    uint64_t sends_stale;
-    uint64_t sends_mailbox_full;
-    uint64_t sends_pool_empty;
-    uint64_t sends_bad;
-    uint64_t messages_dropped; // in the mailbox of an isolate that ended
-    uint64_t spawned;
-    uint64_t spawns_refused;
-    uint64_t exited;  // by done and exit
-    uint64_t crashed; // for any other reason
-    uint64_t timers_fired;
-    uint64_t timers_refused;
-    uint64_t io_refused; // ops completed at once with the refusal
-    uint64_t log_lines_dropped;
-    uint32_t isolates_in_use;
-    uint32_t isolates_draining; // ended, their last completions not yet in
-    uint32_t messages_in_use;
-    uint32_t timers_in_use;
-} tina_shard_counters;
-
-const tina_shard_counters *tina_shard_count(const tina_shard *shard);
+// tina_shard_snapshot copies the counters, on any thread, while the shard runs. Each value was true
+// at some instant; together they are not one instant's.
+void tina_shard_snapshot(const tina_shard *shard, tina_shard_counters *counters);
 
 #ifdef __cplusplus
 }

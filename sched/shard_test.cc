@@ -197,6 +197,7 @@ TEST(Shard, AnEmptyPoolIsAResultAndRecovers) {
     };
     Play play({&idle[0], &idle[1], &idle[2], &sender});
     play.spec.message_count = 4;
+    play.spec.sender_share = 4;
     Harness h(play.spec);
     h.Settle();
     EXPECT_EQ(results[3], TINA_SEND_OK);

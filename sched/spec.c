@@ -34,6 +34,9 @@ typedef struct count_rule {
 static bool counts_accept(const tina_spec *spec, char sentence[TINA_SENTENCE_BYTES]) {
     const count_rule rules[] = {
         {"message_count", spec->message_count, 1u << 30, "bound mailboxes instead"},
+        {"monitor_count", spec->monitor_count, 1u << 28, "let fewer isolates set monitors"},
+        {"transfer_count", spec->transfer_count, 1u << 28, "make transfer_bytes larger instead"},
+        {"transfer_bytes", spec->transfer_bytes, 1u << 30, "send in smaller pieces"},
         {"timer_count", spec->timer_count, 1u << 28, "let fewer isolates set timers"},
         {"fd_count", spec->fd_count, (1u << 22) - 1, "spread connections over more shards"},
         {"op_count", spec->op_count, 1u << 24, "spread connections over more shards"},
@@ -130,6 +133,10 @@ static void defaults_fill(tina_spec *spec) {
     if (!spec->name)
         spec->name = "tina";
     default_to(&spec->message_count, clamp(4 * isolates, 1024, 65536));
+    default_to(&spec->sender_share, clamp(spec->message_count / 4, 1, UINT32_MAX));
+    default_to(&spec->monitor_count, clamp(isolates, 64, 1u << 28));
+    default_to(&spec->transfer_bytes, 65536);
+    spec->transfer_bytes = (uint32_t)tina_align_up(spec->transfer_bytes, 64);
     default_to(&spec->timer_count, clamp(2 * isolates, 64, 1u << 28));
     default_to(&spec->fd_count, 1024);
     default_to(&spec->op_count, clamp(2 * (uint64_t)spec->fd_count, 64, 1u << 24));

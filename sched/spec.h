@@ -42,6 +42,10 @@ typedef struct tina_spec {
     uint32_t child_count;
 
     uint32_t message_count;      // envelopes; default 4 an isolate, 1,024 to 65,536
+    uint32_t sender_share;       // of the envelopes, what one sender may hold; default a quarter
+    uint32_t monitor_count;      // default 1 an isolate, at least 64
+    uint32_t transfer_count;     // transfer buffers; default none
+    uint32_t transfer_bytes;     // of one; default 65,536
     uint32_t timer_count;        // default 2 an isolate, at least 64
     uint32_t fd_count;           // default 1,024
     uint32_t op_count;           // default 2 an fd

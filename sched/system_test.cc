@@ -108,7 +108,7 @@ tina_effect EchoHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
     }
 }
 
-const tina_isolate_type echo_type = {"echo", EchoInit, EchoHandle, sizeof(Echo), 0, 0, 0};
+const tina_isolate_type echo_type = {"echo", EchoInit, EchoHandle, sizeof(Echo), 0, 0, 0, 0};
 
 struct Options {
     uint16_t port;
@@ -172,7 +172,7 @@ tina_effect ListenerHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
 }
 
 const tina_isolate_type listener_type = {
-    "listener", ListenerInit, ListenerHandle, sizeof(Listener), 0, 0, 0};
+    "listener", ListenerInit, ListenerHandle, sizeof(Listener), 0, 0, 0, 0};
 
 int RunSystem(const Options *options, uint64_t shutdown_timeout_ns = 0) {
     tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 64}};

@@ -22,7 +22,7 @@ static uint64_t deadline_after(const tina_shard *shard, uint64_t delay_ns) {
 static tina_pool_ref entry_take(tina_shard *shard, timer_kind kind, uint32_t owner, uint64_t word) {
     tina_pool_ref ref;
     tina_pool_result taken = tina_pool_take(&shard->timer_pool, &ref);
-    // Sized for timer_count and op_count together; generations of 32 bits last 2^32 uses an entry.
+    // Sized for what may be set at once; generations of 32 bits last 2^32 uses an entry.
     TINA_ASSERT(taken == TINA_POOL_OK);
     tina_wheel_entry *entry = &shard->timers[ref.slot];
     entry->kind = (uint8_t)kind;
@@ -57,16 +57,16 @@ static void owner_unlink(tina_shard *shard, tina_isolate *owner, uint32_t index)
 }
 
 static void user_timer_give(tina_shard *shard, uint32_t index) {
-    shard->counters.timers_in_use--;
+    GAUGE(shard, timers_in_use, --shard->user_timers);
     entry_give(shard, index);
 }
 
 tina_timer timer_set(tina_shard *shard, tina_isolate *owner, uint64_t delay_ns, uint64_t word) {
-    if (shard->counters.timers_in_use == shard->timer_count) {
-        shard->counters.timers_refused++;
+    if (shard->user_timers == shard->timer_count) {
+        COUNT(shard, timers_refused, 1);
         return (tina_timer){0};
     }
-    shard->counters.timers_in_use++;
+    GAUGE(shard, timers_in_use, ++shard->user_timers);
     tina_pool_ref ref = entry_take(shard, TIMER_USER, isolate_index(shard, owner), word);
     owner_link(shard, owner, ref.slot);
     tina_wheel_insert(&shard->wheel, ref.slot, deadline_after(shard, delay_ns));
@@ -105,20 +105,18 @@ bool timer_cancel(tina_shard *shard, tina_isolate *owner, tina_timer timer) {
     return true;
 }
 
-void deadline_set(tina_shard *shard, tina_isolate *owner, tina_io_id id, uint64_t timeout_ns) {
-    tina_pool_ref ref = entry_take(shard, TIMER_DEADLINE, isolate_index(shard, owner), id.bits);
+// deadline_set returns the entry; it cannot fail, for each op and each caller has one of its own.
+uint32_t deadline_set(tina_shard *shard, tina_isolate *owner, timer_kind kind, uint64_t word,
+                      uint64_t timeout_ns) {
+    tina_pool_ref ref = entry_take(shard, kind, isolate_index(shard, owner), word);
     owner_link(shard, owner, ref.slot);
     tina_wheel_insert(&shard->wheel, ref.slot, deadline_after(shard, timeout_ns));
-    tina_reactor_set_companion(shard->reactor, id, ref.slot + 1);
+    return ref.slot;
 }
 
-// The companion of a completed op is its deadline's entry plus 1, or 0.
-void deadline_clear(tina_shard *shard, uint32_t companion) {
-    if (companion == 0)
-        return;
-    uint32_t index = companion - 1;
+void deadline_clear(tina_shard *shard, uint32_t index) {
     const tina_wheel_entry *entry = &shard->timers[index];
-    TINA_ASSERT(entry->kind == TIMER_DEADLINE);
+    TINA_ASSERT(entry->kind != TIMER_USER);
     TINA_ASSERT(entry->state == TIMER_SET);
     owner_unlink(shard, &shard->isolates[entry->owner], index);
     tina_wheel_remove(&shard->wheel, index);
@@ -126,17 +124,25 @@ void deadline_clear(tina_shard *shard, uint32_t companion) {
 }
 
 static void deadline_fire(tina_shard *shard, uint32_t index) {
-    tina_io_id id = {shard->timers[index].word};
-    owner_unlink(shard, &shard->isolates[shard->timers[index].owner], index);
-    tina_reactor_set_companion(shard->reactor, id, 0);
-    tina_reactor_cancel(shard->reactor, id, TINA_IO_TIMED_OUT);
+    const tina_wheel_entry *entry = &shard->timers[index];
+    tina_isolate *owner = &shard->isolates[entry->owner];
+    owner_unlink(shard, owner, index);
+    if (entry->kind == TIMER_OP) {
+        tina_io_id id = {entry->word};
+        tina_reactor_set_companion(shard->reactor, id, 0);
+        tina_reactor_cancel(shard->reactor, id, TINA_IO_TIMED_OUT);
+    } else {
+        TINA_ASSERT(owner->call_timer == index);
+        owner->call_timer = NONE;
+        call_end(shard, owner, TINA_CALL_TIMED_OUT);
+    }
     entry_give(shard, index);
 }
 
 static void timer_fire(tina_shard *shard, uint32_t index) {
     tina_wheel_entry *entry = &shard->timers[index];
     tina_isolate *owner = &shard->isolates[entry->owner];
-    TINA_ASSERT(!tina_handle_is_none(owner->handle));
+    TINA_ASSERT(isolate_is_live(owner));
     owner_unlink(shard, owner, index);
     entry->state = TIMER_FIRED;
     entry->next = NONE;
@@ -145,7 +151,7 @@ static void timer_fire(tina_shard *shard, uint32_t index) {
     else
         shard->timers[owner->fired_last].next = index;
     owner->fired_last = index;
-    shard->counters.timers_fired++;
+    COUNT(shard, timers_fired, 1);
     isolate_wake(shard, owner);
 }
 
@@ -153,7 +159,7 @@ void timers_expire(tina_shard *shard) {
     uint32_t index = tina_wheel_expire(&shard->wheel, shard->now.monotonic_ns);
     while (index != TINA_WHEEL_NONE) {
         uint32_t next = shard->timers[index].next;
-        if (shard->timers[index].kind == TIMER_DEADLINE)
+        if (shard->timers[index].kind != TIMER_USER)
             deadline_fire(shard, index);
         else
             timer_fire(shard, index);
@@ -181,7 +187,7 @@ void timers_drop(tina_shard *shard, tina_isolate *owner) {
         uint32_t index = owner->timer_first;
         owner->timer_first = shard->timers[index].owner_next;
         tina_wheel_remove(&shard->wheel, index);
-        if (shard->timers[index].kind == TIMER_DEADLINE)
+        if (shard->timers[index].kind != TIMER_USER)
             entry_give(shard, index);
         else
             user_timer_give(shard, index);

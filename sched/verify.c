@@ -31,6 +31,7 @@ static uint32_t timers_verify(const tina_shard *shard, uint32_t number) {
     for (uint32_t at = owner->timer_first; at != NONE; at = shard->timers[at].owner_next) {
         TINA_ASSERT(shard->timers[at].owner == number);
         TINA_ASSERT(shard->timers[at].state == TIMER_SET);
+        TINA_ASSERT(shard->timers[at].kind != TIMER_CALL || owner->call_timer == at);
         users += shard->timers[at].kind == TIMER_USER;
         TINA_ASSERT(users <= shard->timer_count);
     }
@@ -42,10 +43,58 @@ static uint32_t timers_verify(const tina_shard *shard, uint32_t number) {
     return users;
 }
 
+static uint32_t monitors_verify(const tina_shard *shard, uint32_t number) {
+    const tina_isolate *owner = &shard->isolates[number];
+    uint32_t count = 0;
+    for (uint32_t at = owner->monitor_first; at != NONE; at = shard->monitors[at].owner_next) {
+        TINA_ASSERT(shard->monitors[at].owner == number);
+        TINA_ASSERT(!shard->monitors[at].down);
+        TINA_ASSERT(isolate_find(shard, shard->monitors[at].who) != NULL);
+        TINA_ASSERT(++count <= shard->monitor_pool.live);
+    }
+    for (uint32_t at = owner->down_first; at != NONE; at = shard->monitors[at].owner_next) {
+        TINA_ASSERT(shard->monitors[at].owner == number);
+        TINA_ASSERT(shard->monitors[at].down);
+        TINA_ASSERT(++count <= shard->monitor_pool.live);
+    }
+    for (uint32_t at = owner->watcher_first; at != NONE; at = shard->monitors[at].who_next)
+        TINA_ASSERT(shard->monitors[at].who.bits == owner->handle.bits);
+    return count;
+}
+
+static uint32_t transfers_verify(const tina_shard *shard, uint32_t number) {
+    uint32_t count = 0;
+    for (uint32_t at = shard->isolates[number].transfer_first; at != NONE;
+         at = shard->transfers[at].owner_next) {
+        TINA_ASSERT(shard->transfers[at].owner == number);
+        TINA_ASSERT(++count <= shard->transfer_pool.live);
+    }
+    return count;
+}
+
+// Envelopes that are in no mailbox: calls delivered and not answered, and answers.
+static uint32_t calls_verify(const tina_shard *shard, const tina_isolate *at) {
+    uint32_t count = at->state == ISOLATE_ANSWERED;
+    for (uint32_t e = at->unanswered_first; e != NONE; e = shard->envelopes[e].next) {
+        TINA_ASSERT(shard->envelopes[e].flags == (ENVELOPE_CALL | ENVELOPE_DELIVERED));
+        TINA_ASSERT(shard->envelopes[e].to.bits == at->handle.bits);
+        TINA_ASSERT(++count <= shard->envelope_pool.live);
+    }
+    if (at->state == ISOLATE_CALLING) {
+        TINA_ASSERT(shard->envelopes[at->call_envelope].flags & ENVELOPE_CALL);
+        TINA_ASSERT(shard->envelopes[at->call_envelope].from.bits == at->handle.bits);
+    }
+    return count;
+}
+
 static void empty_verify(const tina_isolate *isolate) {
     TINA_ASSERT(isolate->mail_count == 0);
     TINA_ASSERT(isolate->timer_first == NONE);
     TINA_ASSERT(isolate->fired_first == NONE);
+    TINA_ASSERT(isolate->monitor_first == NONE);
+    TINA_ASSERT(isolate->down_first == NONE);
+    TINA_ASSERT(isolate->watcher_first == NONE);
+    TINA_ASSERT(isolate->unanswered_first == NONE);
 }
 
 void shard_verify(const tina_shard *shard) {
@@ -54,6 +103,8 @@ void shard_verify(const tina_shard *shard) {
     uint32_t draining = 0;
     uint32_t messages = 0;
     uint32_t timers = 0;
+    uint32_t monitors = 0;
+    uint32_t transfers = 0;
     for (uint32_t t = 0; t < shard->type_count; t++) {
         const type_slots *type = &shard->types[t];
         tina_pool_verify(&type->pool);
@@ -63,23 +114,28 @@ void shard_verify(const tina_shard *shard) {
             queued -= at->queued;
             if (at->state == ISOLATE_FREE)
                 continue;
-            TINA_ASSERT(tina_handle_is_none(at->handle) == (at->state == ISOLATE_DRAINING));
+            TINA_ASSERT(isolate_is_live(at) == (at->state != ISOLATE_DRAINING));
+            transfers += transfers_verify(shard, isolate_index(shard, at));
             if (at->state == ISOLATE_DRAINING) {
                 empty_verify(at);
                 draining++;
                 continue;
             }
             live++;
-            messages += mailbox_verify(shard, at);
+            messages += mailbox_verify(shard, at) + calls_verify(shard, at);
+            monitors += monitors_verify(shard, isolate_index(shard, at));
             timers += timers_verify(shard, isolate_index(shard, at));
         }
     }
     TINA_ASSERT(queued == 0);
-    TINA_ASSERT(live == shard->counters.isolates_in_use);
-    TINA_ASSERT(draining == shard->counters.isolates_draining);
+    TINA_ASSERT(live == shard->isolates_in_use);
+    TINA_ASSERT(draining == shard->isolates_draining);
     TINA_ASSERT(messages == shard->envelope_pool.live);
-    TINA_ASSERT(timers == shard->counters.timers_in_use);
+    TINA_ASSERT(timers == shard->user_timers);
+    TINA_ASSERT(monitors == shard->monitor_pool.live);
+    TINA_ASSERT(transfers == shard->transfer_pool.live);
     tina_pool_verify(&shard->envelope_pool);
+    tina_pool_verify(&shard->monitor_pool);
     tina_pool_verify(&shard->timer_pool);
     tina_wheel_verify(&shard->wheel);
     tina_reactor_verify(shard->reactor);

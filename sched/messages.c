@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Envelopes and mailboxes. An envelope belongs to its sender's share until it is given back.
+
+#include <string.h>
+
+#include "sched/internal.h"
+
+static void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t index) {
+    if (receiver->mail_first == NONE)
+        receiver->mail_first = index;
+    else
+        shard->envelopes[receiver->mail_last].next = index;
+    receiver->mail_last = index;
+    receiver->mail_count++;
+    shard->envelopes[index].next = NONE;
+}
+
+// message_send queues a message for a receiver that lives; the caller has checked tag and size.
+tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolate *receiver,
+                              int32_t tag, const void *payload, size_t payload_bytes,
+                              uint32_t *envelope) {
+    if (receiver->mail_count >= shard->types[receiver->type].mailbox_max) {
+        COUNT(shard, sends_mailbox_full, 1);
+        return TINA_SEND_MAILBOX_FULL;
+    }
+    if (from->sent_in_use >= shard->sender_share) {
+        COUNT(shard, sends_over_share, 1);
+        return TINA_SEND_POOL_EMPTY;
+    }
+    tina_pool_ref ref;
+    if (tina_pool_take(&shard->envelope_pool, &ref) != TINA_POOL_OK) {
+        COUNT(shard, sends_pool_empty, 1);
+        return TINA_SEND_POOL_EMPTY;
+    }
+    from->sent_in_use++;
+    tina_message *message = &shard->envelopes[ref.slot];
+    message->tag = tag;
+    message->payload_bytes = (uint16_t)payload_bytes;
+    message->flags = 0;
+    message->from = from->handle;
+    message->to = receiver->handle;
+    if (payload_bytes)
+        memcpy(message->payload, payload, payload_bytes);
+    mailbox_append(shard, receiver, ref.slot);
+    isolate_wake(shard, receiver);
+    COUNT(shard, messages_sent, 1);
+    *envelope = ref.slot;
+    return TINA_SEND_OK;
+}
+
+void envelope_give(tina_shard *shard, uint32_t index) {
+    tina_isolate *sender = isolate_find(shard, shard->envelopes[index].from);
+    if (sender) {
+        TINA_ASSERT(sender->sent_in_use > 0);
+        sender->sent_in_use--;
+    }
+    tina_pool_give_slot(&shard->envelope_pool, index);
+}
+
+void mailbox_drop(tina_shard *shard, tina_isolate *ended) {
+    while (ended->mail_first != NONE) {
+        uint32_t index = ended->mail_first;
+        ended->mail_first = shard->envelopes[index].next;
+        COUNT(shard, messages_dropped, 1);
+        if (shard->envelopes[index].flags & ENVELOPE_CALL)
+            call_dropped(shard, &shard->envelopes[index], index);
+        else
+            envelope_give(shard, index);
+    }
+    ended->mail_count = 0;
+}
