@@ -13,8 +13,8 @@
 //     written by  consumer        producer     producer
 //
 // Counters run freely over 64 bits; an item lives in slot (counter mod capacity). A claimed or
-// peeked run of slots is contiguous, so it ends at the end of the memory: the next call continues
-// at the start. Only that last call of a batch returns fewer items than there are.
+// peeked run of slots is contiguous, so it ends at the end of the memory at the latest, and the
+// next call continues at the start.
 //
 // Performance: an end reads the other end's counter only when, by its last look, there is no room
 // (or no item) left. While the other end keeps ahead, an item costs no cache miss beyond its own.
@@ -37,6 +37,10 @@ extern "C" {
 
 #define TINA_RING_CAPACITY_MAX (UINT32_C(1) << 31)
 
+// A branch, and not a conditional move, keeps a counter's next value from waiting for the
+// comparison.
+#define TINA_RING_RARELY(condition) __builtin_expect(!!(condition), 0)
+
 // What one end knows. Each end has its own copy of the constants, so that a call touches one
 // private line and, when it must, one shared one.
 typedef struct tina_ring_producer {
@@ -56,8 +60,8 @@ typedef struct tina_ring_consumer {
     uint64_t tail_seen; // at most tail: what the producer had published at our last look
 } tina_ring_consumer;
 
-// A ring. The fields are public for size and placement only; both ends outlive neither the ring nor
-// the memory of its slots.
+// A ring. The fields are public for size and placement only. The ring and the memory of its slots
+// outlive every call of either end; nothing needs to be torn down.
 typedef struct tina_ring {
     // Producer's line, private.
     TINA_ALIGNAS(TINA_CACHE_LINE_BYTES) tina_ring_producer producer;
@@ -80,7 +84,8 @@ void tina_ring_init(tina_ring *ring, void *slots, uint32_t capacity, uint32_t it
 
 // tina_ring_claim returns the next free slots, for the producer to write: at most *count (at least
 // 1) of them, contiguous, and sets *count to how many. It returns NULL and sets *count to 0 when
-// the ring is full. Claims add up until tina_ring_publish.
+// the ring is full. It looks for more room than the last look showed only when that is used up, so
+// it may grant fewer than are free. Claims add up until tina_ring_publish.
 static inline void *tina_ring_claim(tina_ring *ring, uint32_t *count) {
     tina_ring_producer *producer = &ring->producer;
     TINA_ASSERT(*count > 0);
@@ -96,11 +101,16 @@ static inline void *tina_ring_claim(tina_ring *ring, uint32_t *count) {
             return NULL;
         }
     }
-    uint32_t slot = (uint32_t)producer->claimed & (producer->capacity - 1);
-    uint32_t run = producer->capacity - slot;
+    uint32_t mask = producer->capacity - 1;
+    uint32_t slot = (uint32_t)producer->claimed & mask;
+    uint32_t slots_after = mask - slot;
     uint32_t granted = *count;
-    granted = granted < room ? granted : (uint32_t)room;
-    granted = granted < run ? granted : run;
+    if (TINA_RING_RARELY(granted > room)) {
+        granted = (uint32_t)room;
+    }
+    if (TINA_RING_RARELY(granted - 1 > slots_after)) {
+        granted = slots_after + 1;
+    }
     producer->claimed += granted;
     *count = granted;
     return producer->slots + (size_t)slot * producer->item_bytes;
@@ -117,7 +127,9 @@ static inline void tina_ring_publish(tina_ring *ring, uint32_t count) {
     tina_ring_producer *producer = &ring->producer;
     TINA_ASSERT(count <= producer->claimed - producer->tail);
     producer->tail += count;
-    producer->claimed = producer->tail;
+    if (TINA_RING_RARELY(producer->claimed != producer->tail)) {
+        producer->claimed = producer->tail;
+    }
     // Pairs with the acquire in tina_ring_readable: our writes to the items happen before the
     // consumer's reads.
     tina_atomic_u64_store_release(&ring->tail, producer->tail);
@@ -149,11 +161,16 @@ static inline void *tina_ring_peek(tina_ring *ring, uint32_t *count) {
             return NULL;
         }
     }
-    uint32_t slot = (uint32_t)consumer->head & (consumer->capacity - 1);
-    uint32_t run = consumer->capacity - slot;
+    uint32_t mask = consumer->capacity - 1;
+    uint32_t slot = (uint32_t)consumer->head & mask;
+    uint32_t slots_after = mask - slot;
     uint32_t granted = *count;
-    granted = granted < readable ? granted : readable;
-    granted = granted < run ? granted : run;
+    if (TINA_RING_RARELY(granted > readable)) {
+        granted = readable;
+    }
+    if (TINA_RING_RARELY(granted - 1 > slots_after)) {
+        granted = slots_after + 1;
+    }
     *count = granted;
     return consumer->slots + (size_t)slot * consumer->item_bytes;
 }

@@ -5,10 +5,10 @@
 //
 //     who waits                              who brings work
 //     tina_sleeper_announce                  tina_ring_publish
-//     look at every ring once more           if (tina_sleeper_must_wake) wake it (a system call)
+//     look at every ring again               if (tina_sleeper_must_wake) wake it (a system call)
 //     if there is nothing, block
 //     tina_sleeper_awake
-//     look at every ring again
+//     work, and begin anew
 //
 // Either the bringer's exchange comes first, and the waiter's, which reads it, shows the waiter
 // what was published; or the waiter's comes first, and the bringer reads that it must wake. A plain
