@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""CPU time per request of HTTP servers that answer a constant, side by side in one run.
+
+    bazel run -c opt //bench:http                    5 rounds, about five minutes
+    bazel run -c opt //bench:http -- --rounds 9
+
+Each server is pinned to one core and wrk, the load, to another. In each round every server is
+loaded in turn, so that a change of the machine's mood falls on all of them. The figure is the
+server's time on the CPU, from the scheduler's own account of its threads, divided by the requests
+that wrk saw answered: steady where throughput is not. Medians are over rounds, and ratios are
+medians of each round's ratio.
+"""
+
+import argparse
+import collections
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+
+Load = collections.namedtuple("Load", "name connections pipelined")
+
+LOADS = [
+    Load("64 connections", 64, 1),
+    Load("1024 connections", 1024, 1),
+    Load("64 connections, pipelined 16", 64, 16),
+]
+SMALL_LOADS = [Load("8 connections", 8, 1), Load("8 connections, pipelined 16", 8, 16)]
+
+PIPELINE_LUA = """
+init = function(args)
+    local requests = {}
+    for i = 1, %d do requests[i] = wrk.format("GET", "/") end
+    batch = table.concat(requests)
+end
+request = function() return batch end
+"""
+
+# One worker and no log, as every server here.
+NGINX_CONFIG = """
+{user}
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log stderr crit;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    default_type text/plain;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ return 200 "Hello, World!\\n"; }}
+    }}
+}}
+"""
+
+
+class Server:
+    """A process that serves on a port of 127.0.0.1 until stop."""
+
+    def __init__(self, name, process, port):
+        self.name = name
+        self.process = process
+        self.port = port
+
+    def cpu_ns(self):
+        """Time on the CPU of all threads of the process and of its workers, in ns."""
+        tasks = "/proc/%d/task/" % self.process.pid
+        with open(tasks + "%d/children" % self.process.pid) as children:
+            directories = [tasks] + ["/proc/%s/task/" % pid for pid in children.read().split()]
+        total = 0
+        for directory in directories:
+            for task in os.listdir(directory):
+                with open(directory + task + "/schedstat") as stat:
+                    total += int(stat.read().split()[0])
+        return total
+
+    def response_bytes(self):
+        """Asks once, as wrk does, and returns how many bytes the right answer took."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % self.port)
+            answer = b""
+            while not answer.endswith(b"\r\n\r\nHello, World!\n"):
+                received = client.recv(4096)
+                if not received:
+                    sys.exit("bench/http: %s answered %r" % (self.name, answer))
+                answer += received
+            return len(answer)
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def pinned(core):
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+def start(name, arguments, core):
+    """Starts a server that prints the port that the kernel chose."""
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, preexec_fn=pinned(core))
+    for line in process.stdout:
+        found = re.search(r"listening on 127\.0\.0\.1:(\d+)", line)
+        if found:
+            return Server(name, process, int(found.group(1)))
+    sys.exit("bench/http: %s ended with %d before it listened" % (name, process.wait()))
+
+
+def start_nginx(directory, core):
+    """Starts nginx on a socket that it inherits, which is how its own upgrade hands them over."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(4096)
+    port = listener.getsockname()[1]
+    config = os.path.join(directory, "nginx.conf")
+    with open(config, "w") as file:
+        # Root's nginx turns into another user, which need not exist in a sandbox.
+        user = "user root;" if os.geteuid() == 0 else ""
+        file.write(NGINX_CONFIG.format(directory=directory, port=port, user=user))
+    program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if program is None:
+        sys.exit("bench/http: nginx is missing: run tools/setup")
+    process = subprocess.Popen(
+        [program, "-e", "stderr", "-p", directory, "-c", config],
+        env=dict(os.environ, NGINX="%d;" % listener.fileno()),
+        pass_fds=[listener.fileno()],
+        preexec_fn=pinned(core),
+    )
+    listener.close()
+    return Server("nginx", process, port)
+
+
+def measure(server, load, seconds, directory, core):
+    """Returns the server's CPU time per request in µs, and requests per second."""
+    script = os.path.join(directory, "pipeline.lua")
+    with open(script, "w") as file:
+        file.write(PIPELINE_LUA % load.pipelined)
+    command = ["wrk", "-t1", "-c%d" % load.connections, "-d%ds" % seconds]
+    if load.pipelined > 1:
+        command += ["-s", script]
+    before = server.cpu_ns()
+    wrk = subprocess.run(
+        command + ["http://127.0.0.1:%d/" % server.port],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=pinned(core),
+    )
+    cpu_ns = server.cpu_ns() - before
+    requests = re.search(r"(\d+) requests in", wrk.stdout)
+    bad = re.search(r"Socket errors.*|Non-2xx.*", wrk.stdout)
+    if wrk.returncode != 0 or bad or not requests or int(requests.group(1)) == 0:
+        sys.exit("bench/http: %s, %s:\n%s" % (server.name, load.name, wrk.stdout))
+    count = int(requests.group(1))
+    return cpu_ns / 1000 / count, count / seconds
+
+
+def print_table(load, names, results):
+    print("\n%s" % load.name)
+    print("    %-12s %14s %10s %10s %12s" % ("", "CPU µs/request", "/ floor", "/ nginx", "requests/s"))
+    for name in names:
+        rounds = results[load, name]
+        ratios = []
+        for base in ("floor", "nginx"):
+            pairs = zip(rounds, results[load, base])
+            ratios.append(statistics.median(own[0] / other[0] for own, other in pairs))
+        cpu_us, per_second = (statistics.median(column) for column in zip(*rounds))
+        print("    %-12s %14.2f %10.2f %10.2f %12.0f" % (name, cpu_us, *ratios, per_second))
+    sys.stdout.flush()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--server", action="append", default=[], metavar="NAME=PROGRAM",
+                        help="a server that takes --port 0 and prints where it listens")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
+    parser.add_argument("--small", action="store_true",
+                        help="one short round, to see that all of it works")
+    options = parser.parse_args()
+    if options.small:
+        options.rounds = options.seconds = 1
+    loads = SMALL_LOADS if options.small else LOADS
+    if shutil.which("wrk") is None:
+        sys.exit("bench/http: wrk is missing: run tools/setup")
+
+    cores = sorted(os.sched_getaffinity(0))
+    server_core, load_core = cores[0], cores[-1]
+    if server_core == load_core:
+        print("One core only: server and load share it, and throughput says nothing.")
+
+    directory = tempfile.mkdtemp(prefix="tina_bench_http.")
+    servers = []
+    try:
+        for named in options.server:
+            name, program = named.split("=", 1)
+            servers.append(start(name, [os.path.abspath(program), "--port", "0"], server_core))
+        servers.append(start_nginx(directory, server_core))
+        names = [server.name for server in servers]
+        for server in servers:
+            print("%s answers with %d bytes" % (server.name, server.response_bytes()))
+        results = collections.defaultdict(list)
+        for load in loads:
+            for _ in range(options.rounds):
+                for server in servers:
+                    results[load, server.name].append(
+                        measure(server, load, options.seconds, directory, load_core))
+            print_table(load, names, results)
+    finally:
+        for server in servers:
+            server.stop()
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
