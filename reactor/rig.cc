@@ -250,13 +250,14 @@ void Rig::reap() {
 }
 
 void Rig::until(const std::function<bool()> &done) {
-    for (int turns = 0; turns < 1000; turns++) {
+    int patience = testing::Test::HasFailure() ? 10 : 1000;
+    for (int turns = 0; turns < patience; turns++) {
         if (done()) {
             return;
         }
         turn();
     }
-    ADD_FAILURE() << "what the test waits for did not happen in 1000 turns";
+    ADD_FAILURE() << "what the test waits for did not happen in " << patience << " turns";
 }
 
 tina_io_id Rig::submit(tina_reactor_owner *owner, const tina_io_op &op) {
