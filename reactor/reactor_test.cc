@@ -755,6 +755,22 @@ TEST_P(Reactor, AMovedFdIsItsNewOwners) {
     expect_empty();
 }
 
+TEST_P(Reactor, ADiscardedFdIsClosedAtOnceIfItIsTheOwners) {
+    open();
+    tina_reactor_owner owner = owner_of(1);
+    tina_reactor_owner thief = owner_of(2);
+    int peer;
+    tina_fd fd = pair(&owner, &peer);
+    tina_reactor_discard_fd(rig->reactor, &thief, fd);
+    EXPECT_EQ(rig->count().fds_in_use, 1u);
+    tina_reactor_discard_fd(rig->reactor, &owner, fd);
+    tina_reactor_discard_fd(rig->reactor, &owner, fd);
+    EXPECT_EQ(rig->far_recv_result(peer), 0);
+    EXPECT_EQ(rig->refused(&owner, tina_op_recv(fd, 1)), TINA_IO_BAD_FD);
+    EXPECT_TRUE(rig->completions.empty());
+    expect_empty();
+}
+
 TEST_P(Reactor, AReapOfOneLosesNothing) {
     open();
     rig->reap_capacity = 1;
