@@ -139,8 +139,9 @@ static inline tina_io_op tina_op_recv(tina_fd fd, uint32_t bytes_max) {
     return op;
 }
 
-// tina_op_send sends from memory that must stay as it is until the op completes: the isolate's
-// struct or working arena, or static storage; never the handler's stack or scratch.
+// tina_op_send sends bytes (1 to 2^31 - 1) from memory that must stay as it is until the op
+// completes: the isolate's struct or working arena, or static storage; never the handler's stack or
+// scratch.
 static inline tina_io_op tina_op_send(tina_fd fd, const void *data, uint32_t bytes) {
     tina_io_op op = {TINA_OP_SEND, 0, 0, bytes, fd, data, 0, 0};
     return op;

@@ -33,7 +33,7 @@ typedef struct tina_reactor_config {
     uint32_t shard;         // written into every tina_fd
     uint32_t fd_count;      // 1 to 2^22 - 1
     uint32_t op_count;      // 1 to 2^24
-    uint32_t connect_count; // connects in flight at once
+    uint32_t connect_count; // connects in flight at once; beyond it: OPS_FULL
     uint32_t buffer_count;  // a power of two, 1 to 32768
     uint32_t buffer_bytes;  // of one receive buffer; a multiple of 64
 } tina_reactor_config;
@@ -87,7 +87,7 @@ int32_t tina_reactor_submit(tina_reactor *reactor, tina_reactor_owner *owner, co
 
 // tina_reactor_cancel asks that an op end soon with `result` (TINA_IO_CANCELED or
 // TINA_IO_TIMED_OUT). What the op achieved before that wins. Returns false when it is already
-// complete or unknown.
+// complete or unknown. A close goes on regardless: it may not leave its fd half closed.
 bool tina_reactor_cancel(tina_reactor *reactor, tina_io_id id, int32_t result);
 
 // tina_reactor_is_owner returns whether an op in flight is the owner's.
@@ -150,7 +150,7 @@ void tina_reactor_wake(tina_reactor *reactor);
 bool tina_reactor_release(tina_reactor *reactor, tina_reactor_owner *owner);
 
 // tina_reactor_move_fd makes `to` the owner of an idle fd of `from`. Returns 0, BAD_FD, or BUSY
-// when an op of that fd is in flight.
+// when an op of that fd is in flight or its completion was not taken.
 int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, tina_fd fd,
                              tina_reactor_owner *to);
 

@@ -62,7 +62,7 @@ struct Flight {
 class Random {
   public:
     Random(Kind &kind, tina_scripted_controls *(*controls)(Kind &), uint64_t seed)
-        : kind_(kind), rig_(kind, sizes()), random_(tina_prng_make(seed, 1, 1)) {
+        : rig_(kind, sizes()), random_(tina_prng_make(seed, 1, 1)) {
         controls_ = controls != nullptr ? controls(kind) : nullptr;
         for (size_t i = 0; i < kOwners; i++) {
             owners_.push_back(born());
@@ -351,7 +351,6 @@ class Random {
         }
     }
 
-    Kind &kind_;
     Rig rig_;
     tina_prng random_;
     tina_scripted_controls *controls_;

@@ -298,6 +298,25 @@ TEST_P(Reactor, ACancelInFlightKeepsTheFirstReasonAndTheFdUsable) {
     EXPECT_EQ(rig->result(rig->submit(&owner, tina_op_recv(fd, 100))).data, "still here");
 }
 
+TEST_P(Reactor, AStaleIdCancelsNobodyElse) {
+    open();
+    tina_reactor_owner owner = owner_of(1);
+    int peer;
+    tina_fd fd = pair(&owner, &peer);
+    tina_io_id old = rig->submit(&owner, tina_op_send(fd, "x", 1));
+    EXPECT_EQ(rig->result(old).result, 1);
+    tina_io_id id = rig->submit(&owner, tina_op_recv(fd, 10));
+    EXPECT_EQ(static_cast<uint32_t>(id.bits), static_cast<uint32_t>(old.bits)); // the same row
+    EXPECT_FALSE(tina_reactor_cancel(rig->reactor, old, TINA_IO_CANCELED));
+    rig->turn();
+    EXPECT_FALSE(tina_reactor_cancel(rig->reactor, old, TINA_IO_CANCELED));
+    for (uint64_t bits : {UINT64_C(0), UINT64_C(1), UINT64_MAX, UINT64_C(1) << 32}) {
+        EXPECT_FALSE(tina_reactor_cancel(rig->reactor, {bits}, TINA_IO_CANCELED));
+    }
+    rig->far_send(peer, "unharmed");
+    EXPECT_EQ(rig->result(id).data, "unharmed");
+}
+
 TEST_P(Reactor, AcceptAndConnectCanBeCanceled) {
     open();
     tina_reactor_owner owner = owner_of(1);
