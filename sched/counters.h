@@ -16,7 +16,6 @@ extern "C" {
     X(ticks)                                                                                       \
     X(dispatches)                                                                                  \
     X(messages_sent)                                                                               \
-    X(messages_handled)                                                                            \
     X(messages_dropped) /* in the mailbox of an isolate that ended, or abandoned by a caller */    \
     X(messages_in_use)                                                                             \
     X(sends_stale)                                                                                 \

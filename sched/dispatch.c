@@ -50,8 +50,10 @@ static bool awaited_event(tina_shard *shard, tina_isolate *self, tina_message *e
 static bool background_event(tina_shard *shard, tina_isolate *self, tina_message *event,
                              uint16_t *buffer) {
     tina_io_completion completion;
-    if (!tina_reactor_next(shard->reactor, &self->io, &completion))
+    if (!tina_reactor_next(shard->reactor, &self->io, &completion)) {
+        self->control &= (uint8_t)~CONTROL_COMPLETED;
         return false;
+    }
     *buffer = completion.buffer;
     completion_event(shard, &completion, event);
     return true;
@@ -97,7 +99,6 @@ static bool message_event(tina_shard *shard, tina_isolate *self, tina_message *e
             *event = *message;
             delivery->message = event;
         }
-        COUNT(shard, messages_handled, 1);
         return true;
     }
 }
@@ -114,27 +115,24 @@ static void call_failed_event(const tina_isolate *self, tina_message *event) {
     event->call.failure = self->refusal;
 }
 
-// The order in which what an isolate may have is delivered. Monitors' events wait for the messages
-// that were accepted before them; when those are taken, they come first.
-static bool receiving_event(tina_shard *shard, tina_isolate *self, tina_message *event,
-                            tina_delivery *delivery) {
-    if (self->told) {
+// Control events overtake messages, except that a monitor's event waits for the messages that were
+// accepted before it.
+static bool control_event(tina_shard *shard, tina_isolate *self, tina_message *event,
+                          tina_delivery *delivery) {
+    if (self->control & CONTROL_TOLD) {
+        self->control &= (uint8_t)~CONTROL_TOLD;
         self->told = TOLD_NOTHING;
         event_begin(event, TINA_SHUTDOWN);
         return true;
     }
-    if (self->io.done_head && background_event(shard, self, event, &delivery->buffer))
+    if (self->control & CONTROL_COMPLETED &&
+        background_event(shard, self, event, &delivery->buffer))
         return true;
-    if (self->fired_first != NONE) {
-        event_begin(event, TINA_TIMER);
-        return timer_event(shard, self, event);
-    }
-    if (self->down_first != NONE) {
-        event_begin(event, TINA_DOWN);
-        if (down_event(shard, self, event))
-            return true;
-    }
-    return message_event(shard, self, event, delivery);
+    event_begin(event, TINA_TIMER);
+    if (self->control & CONTROL_FIRED && timer_event(shard, self, event))
+        return true;
+    event_begin(event, TINA_DOWN);
+    return self->control & CONTROL_DOWN && down_event(shard, self, event);
 }
 
 static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *event,
@@ -144,7 +142,8 @@ static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *e
     delivery->buffer = TINA_IO_NO_BUFFER;
     switch ((isolate_state)self->state) {
     case ISOLATE_RECEIVING:
-        return receiving_event(shard, self, event, delivery);
+        return (self->control && control_event(shard, self, event, delivery)) ||
+               message_event(shard, self, event, delivery);
     case ISOLATE_AWAITING:
         return awaited_event(shard, self, event, &delivery->buffer);
     case ISOLATE_REFUSED:
@@ -228,6 +227,7 @@ static void awaited_cancel(tina_shard *shard, tina_isolate *self) {
 
 void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
     told->told = TOLD_TO_CANCEL;
+    told->control |= CONTROL_TOLD;
     if (told->state == ISOLATE_AWAITING || told->state == ISOLATE_CALLING)
         awaited_cancel(shard, told);
     isolate_wake(shard, told);
@@ -274,7 +274,7 @@ static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effec
         awaited_cancel(shard, self);
 }
 
-static void *ctx_begin(tina_shard *shard, tina_isolate *self, type_slots *type) {
+static void ctx_begin(tina_shard *shard, tina_isolate *self, type_slots *type) {
     shard->ctx.self = self;
     shard->ctx.type = type;
     shard->ctx.calls_left = shard->call_max;
@@ -282,20 +282,22 @@ static void *ctx_begin(tina_shard *shard, tina_isolate *self, type_slots *type) 
     shard->ctx.answered = false;
     shard->ctx.envelope = NONE;
     tina_bump_reset(&shard->scratch);
-    COUNT(shard, dispatches, 1);
-    return tina_pool_slot(&type->pool, isolate_slot(type, self));
 }
 
 static void ctx_end(tina_shard *shard, tina_isolate *self, const tina_effect *effect) {
-    tina_effect limit = tina_effect_exit(TINA_EXIT_CALL_LIMIT, (int32_t)shard->call_max);
-    effect_apply(shard, self, shard->ctx.over ? &limit : effect);
-    shard->ctx.self = NULL;
+    if (__builtin_expect(shard->ctx.over, false)) {
+        tina_effect limit = tina_effect_exit(TINA_EXIT_CALL_LIMIT, (int32_t)shard->call_max);
+        effect_apply(shard, self, &limit);
+        return;
+    }
+    effect_apply(shard, self, effect);
 }
 
 // The args lie where the struct will be: they move to the stack, and the struct starts zeroed.
-static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *type) {
+static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *type,
+                          uint8_t *memory) {
     _Alignas(16) uint8_t args[TINA_ARGS_BYTES_MAX];
-    uint8_t *memory = ctx_begin(shard, self, type);
+    ctx_begin(shard, self, type);
     size_t args_bytes = self->args_bytes;
     for (size_t i = 0; i < args_bytes; i++)
         args[i] = memory[i];
@@ -319,12 +321,12 @@ static void ctx_envelope(tina_shard *shard, const tina_delivery *delivery) {
     }
 }
 
-static bool isolate_call(tina_shard *shard, tina_isolate *self, type_slots *type) {
+static bool isolate_call(tina_shard *shard, tina_isolate *self, type_slots *type, void *memory) {
     tina_message event;
     tina_delivery delivery;
     if (!delivery_next(shard, self, &event, &delivery))
         return false;
-    void *memory = ctx_begin(shard, self, type);
+    ctx_begin(shard, self, type);
     if (delivery.envelope != NONE && delivery.message->flags)
         ctx_envelope(shard, &delivery);
     tina_effect effect = type->type->handle(&shard->ctx, memory, delivery.message);
@@ -341,28 +343,53 @@ static uint32_t turn_of(const tina_isolate *self, const type_slots *type) {
     return waiting > type->batch ? waiting : type->batch;
 }
 
+// Whether an isolate that was just called may have more to handle now.
+static bool may_go_on(const tina_isolate *self) {
+    switch ((isolate_state)self->state) {
+    case ISOLATE_RECEIVING:
+        return self->mail_first != NONE || self->control;
+    case ISOLATE_AWAITING:
+        return (self->control & CONTROL_COMPLETED) != 0;
+    case ISOLATE_REFUSED:
+    case ISOLATE_ANSWERED:
+    case ISOLATE_CALL_FAILED:
+        return true;
+    case ISOLATE_FREE:
+    case ISOLATE_STARTING:
+    case ISOLATE_CALLING:
+    case ISOLATE_YIELDED:
+    case ISOLATE_DRAINING:
+        break;
+    }
+    return false;
+}
+
 // Returns how many times it called the isolate: at most its batch, and at most limit. While it runs
 // it counts as queued, so that what it does to itself queues it nowhere twice.
 static uint32_t isolate_run(tina_shard *shard, tina_isolate *self, uint32_t limit) {
     type_slots *type = &shard->types[self->type];
-    uint32_t batch = turn_of(self, type);
-    if (batch > limit)
-        batch = limit;
+    if (self->state == ISOLATE_FREE || self->state == ISOLATE_DRAINING)
+        return 0;
+    void *memory = tina_pool_slot(&type->pool, isolate_slot(type, self));
+    uint32_t turn = turn_of(self, type);
     uint32_t calls = 0;
     bool more = true;
+    if (turn > limit)
+        turn = limit;
     self->queued = true;
     if (self->state == ISOLATE_STARTING) {
-        isolate_start(shard, self, type);
+        isolate_start(shard, self, type, memory);
         calls++;
     }
-    while (more && calls < batch && (calls == 0 || self->state != ISOLATE_YIELDED)) {
-        more = isolate_call(shard, self, type);
+    while (more && calls < turn && (calls == 0 || may_go_on(self))) {
+        more = isolate_call(shard, self, type, memory);
         calls += more;
     }
     self->queued = false;
+    COUNT(shard, dispatches, calls);
     if (calls && self->state == ISOLATE_YIELDED)
         ready_append(shard, &shard->yielded, self);
-    else if (more && self->state != ISOLATE_FREE && self->state != ISOLATE_DRAINING)
+    else if (may_go_on(self) && more)
         ready_append(shard, &shard->ready, self);
     return calls;
 }

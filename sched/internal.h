@@ -43,6 +43,14 @@ typedef enum isolate_told {
     TOLD_TO_CANCEL, // and cancel the op or call that it awaits before that
 } isolate_told;
 
+// Control events that wait, so that one test finds that there are none.
+enum {
+    CONTROL_TOLD = 1,      // `told` is not TOLD_NOTHING
+    CONTROL_COMPLETED = 2, // a completion may be in the reactor's list
+    CONTROL_FIRED = 4,     // fired_first is not NONE
+    CONTROL_DOWN = 8,      // down_first is not NONE
+};
+
 // The first line is what a message touches.
 typedef struct tina_isolate {
     tina_handle handle; // none when free or draining
@@ -53,33 +61,37 @@ typedef struct tina_isolate {
     uint32_t mail_taken;  // ever; orders monitors' events among messages
     uint32_t sent_in_use; // envelopes that it sent and that are not given back
     uint8_t state;        // isolate_state
+    uint8_t control;      // CONTROL_... flags
     uint8_t told;         // isolate_told
     uint8_t type;
+    bool queued;          // in a ready list, or running
     uint8_t args_bytes;   // ISOLATE_STARTING
-    bool queued;          // in a ready list
     uint8_t refused_kind; // ISOLATE_REFUSED
     uint32_t timer_first; // timers and deadlines set, any order
     uint32_t fired_first; // timers fired and not delivered, oldest first
-    uint32_t down_first;  // monitors' events not delivered, oldest first
+    uint32_t fired_last;
+    uint32_t down_first; // monitors' events not delivered, oldest first
+    uint32_t down_last;
+    uint32_t working_used;
 
     tina_reactor_owner io;
-
     union {
         tina_io_id awaited;      // ISOLATE_AWAITING
         tina_fd refused_fd;      // ISOLATE_REFUSED
-        tina_handle call_target; // ISOLATE_CALL_FAILED
+        tina_handle call_target; // ISOLATE_CALLING, ISOLATE_CALL_FAILED
     };
-    int32_t refusal;           // ISOLATE_REFUSED, ISOLATE_CALL_FAILED
+    union {
+        int32_t refusal;     // ISOLATE_REFUSED, ISOLATE_CALL_FAILED
+        uint32_t call_timer; // ISOLATE_CALLING: its deadline, or NONE
+    };
     uint32_t call_envelope;    // ISOLATE_CALLING, ISOLATE_ANSWERED
-    uint32_t call_timer;       // ISOLATE_CALLING: its deadline, or NONE
     uint32_t unanswered_first; // calls delivered to it, to be answered
-    uint32_t fired_last;
-    uint32_t down_last;
-    uint32_t monitor_first;  // monitors that it set, any order
-    uint32_t watcher_first;  // monitors that others set on it
-    uint32_t transfer_first; // buffers that it owns
-    uint32_t working_used;
+    uint32_t monitor_first;    // monitors that it set, any order
+    uint32_t watcher_first;    // monitors that others set on it
+    uint32_t transfer_first;   // buffers that it owns
 } tina_isolate;
+
+_Static_assert(sizeof(tina_isolate) == 128, "two lines an isolate");
 
 typedef struct type_slots {
     tina_isolate *isolates; // slot i's metadata is isolates[i]
@@ -257,6 +269,11 @@ static inline void isolate_wake(tina_shard *shard, tina_isolate *isolate) {
         ready_append(shard, &shard->ready, isolate);
 }
 
+static inline void isolate_control(tina_shard *shard, tina_isolate *isolate, uint32_t control) {
+    isolate->control |= (uint8_t)control;
+    isolate_wake(shard, isolate);
+}
+
 // types.c
 type_slots *types_find(tina_shard *shard, const tina_isolate_type *type);
 void types_index(tina_shard *shard);
@@ -265,7 +282,17 @@ void types_index(tina_shard *shard);
 tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolate *receiver,
                               int32_t tag, const void *payload, size_t payload_bytes,
                               uint32_t *envelope);
-void envelope_give(tina_shard *shard, uint32_t index);
+// envelope_give ends an envelope, and its sender's charge for it when that still lives. Its `from`
+// is the shard's own writing, so it needs no checking.
+static inline void envelope_give(tina_shard *shard, uint32_t index) {
+    tina_handle from = shard->envelopes[index].from;
+    tina_isolate *sender = &shard->types[tina_handle_type(from)].isolates[tina_handle_slot(from)];
+    if (sender->handle.bits == from.bits) {
+        TINA_ASSERT(sender->sent_in_use > 0);
+        sender->sent_in_use--;
+    }
+    tina_pool_give_slot(&shard->envelope_pool, index);
+}
 void mailbox_drop(tina_shard *shard, tina_isolate *ended);
 
 // calls.c

@@ -41,6 +41,7 @@ tina_spawn_result isolate_spawn(tina_shard *shard, const tina_isolate_type *type
         .mail_first = NONE,
         .mail_last = NONE,
         .state = ISOLATE_STARTING,
+        .control = shard->shutting_down ? CONTROL_TOLD : 0,
         .told = shard->shutting_down ? TOLD_TO_CANCEL : TOLD_NOTHING,
         .type = (uint8_t)number,
         .args_bytes = (uint8_t)args.bytes,
@@ -50,7 +51,6 @@ tina_spawn_result isolate_spawn(tina_shard *shard, const tina_isolate_type *type
         .down_first = NONE,
         .io = {.token = isolate_index(shard, born)},
         .call_envelope = NONE,
-        .call_timer = NONE,
         .unanswered_first = NONE,
         .fired_last = NONE,
         .down_last = NONE,
@@ -110,6 +110,7 @@ void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason
     ended->handle = tina_handle_none();
     ended->state = ISOLATE_DRAINING;
     ended->told = TOLD_NOTHING;
+    ended->control = 0;
     mailbox_drop(shard, ended);
     calls_drop(shard, ended);
     timers_drop(shard, ended);

@@ -49,15 +49,6 @@ tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolat
     return TINA_SEND_OK;
 }
 
-void envelope_give(tina_shard *shard, uint32_t index) {
-    tina_isolate *sender = isolate_find(shard, shard->envelopes[index].from);
-    if (sender) {
-        TINA_ASSERT(sender->sent_in_use > 0);
-        sender->sent_in_use--;
-    }
-    tina_pool_give_slot(&shard->envelope_pool, index);
-}
-
 void mailbox_drop(tina_shard *shard, tina_isolate *ended) {
     while (ended->mail_first != NONE) {
         uint32_t index = ended->mail_first;

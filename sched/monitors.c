@@ -49,7 +49,7 @@ static void down_append(tina_shard *shard, uint32_t index, tina_exit_reason reas
     else
         shard->monitors[owner->down_last].owner_next = index;
     owner->down_last = index;
-    isolate_wake(shard, owner);
+    isolate_control(shard, owner, CONTROL_DOWN);
 }
 
 tina_monitor monitor_set(tina_shard *shard, tina_isolate *owner, tina_handle who) {
@@ -124,6 +124,8 @@ void monitors_tell(tina_shard *shard, tina_isolate *ended, tina_exit_reason reas
 // down_event takes the oldest event that is due; false when there is none.
 bool down_event(tina_shard *shard, tina_isolate *owner, tina_message *event) {
     uint32_t index = owner->down_first;
+    if (index == NONE)
+        owner->control &= (uint8_t)~CONTROL_DOWN;
     if (index == NONE || (int32_t)(owner->mail_taken - shard->monitors[index].due) < 0)
         return false;
     const monitor_entry *at = &shard->monitors[index];

@@ -60,7 +60,7 @@ static void phase_complete_io(tina_shard *shard) {
             if (events[i].news == TINA_REACTOR_DRAINED)
                 isolate_drained(shard, owner);
             else
-                isolate_wake(shard, owner);
+                isolate_control(shard, owner, CONTROL_COMPLETED);
         }
     } while (count == EVENTS_A_REAP);
 }

@@ -152,7 +152,7 @@ static void timer_fire(tina_shard *shard, uint32_t index) {
         shard->timers[owner->fired_last].next = index;
     owner->fired_last = index;
     COUNT(shard, timers_fired, 1);
-    isolate_wake(shard, owner);
+    isolate_control(shard, owner, CONTROL_FIRED);
 }
 
 void timers_expire(tina_shard *shard) {
@@ -170,8 +170,10 @@ void timers_expire(tina_shard *shard) {
 // timer_event takes the isolate's oldest fired timer; false when there is none.
 bool timer_event(tina_shard *shard, tina_isolate *owner, tina_message *event) {
     uint32_t index = owner->fired_first;
-    if (index == NONE)
+    if (index == NONE) {
+        owner->control &= (uint8_t)~CONTROL_FIRED;
         return false;
+    }
     tina_wheel_entry *entry = &shard->timers[index];
     owner->fired_first = entry->next;
     event->timer.timer =
