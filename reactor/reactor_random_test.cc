@@ -378,7 +378,7 @@ std::vector<uint64_t> seeds(uint64_t count) {
 }
 
 TEST(ReactorRandom, Scripted) {
-    for (uint64_t seed : seeds(60)) {
+    for (uint64_t seed : seeds(30)) {
         SCOPED_TRACE("TINA_SEED=" + std::to_string(seed));
         ScriptedKind kind;
         kind.settings.stage_count_max = seed % 3 == 0 ? 1 : 0;
@@ -394,7 +394,7 @@ TEST(ReactorRandom, Scripted) {
 }
 
 TEST(ReactorRandom, Uring) {
-    for (uint64_t seed : seeds(15)) {
+    for (uint64_t seed : seeds(8)) {
         SCOPED_TRACE("TINA_SEED=" + std::to_string(seed));
         tina_reactor_uring_options options = {};
         options.sq_entries = options.cq_entries = seed % 2 == 0 ? 2 : 0;
