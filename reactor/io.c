@@ -3,6 +3,7 @@
 #define _GNU_SOURCE // strerrordesc_np
 
 #include "reactor/io.h"
+#include "core/format.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -71,30 +72,30 @@ bool tina_address_parse(const char *text, uint16_t port, tina_address *address) 
 
 size_t tina_address_format(const tina_address *address, char text[TINA_ADDRESS_TEXT_BYTES]) {
     char host[INET6_ADDRSTRLEN] = "";
-    int bytes = 0;
+    size_t bytes = 0;
     switch (address->family) {
     case TINA_ADDRESS_IPV4:
         (void)inet_ntop(AF_INET, address->ip, host, sizeof host);
-        bytes = snprintf(text, TINA_ADDRESS_TEXT_BYTES, "%s:%u", host, address->port);
+        bytes = tina_format(text, TINA_ADDRESS_TEXT_BYTES, "%s:%u", host, address->port);
         break;
     case TINA_ADDRESS_IPV6:
         (void)inet_ntop(AF_INET6, address->ip, host, sizeof host);
         if (address->scope != 0) {
-            bytes = snprintf(text, TINA_ADDRESS_TEXT_BYTES, "[%s%%%u]:%u", host, address->scope,
-                             address->port);
+            bytes = tina_format(text, TINA_ADDRESS_TEXT_BYTES, "[%s%%%u]:%u", host, address->scope,
+                                address->port);
         } else {
-            bytes = snprintf(text, TINA_ADDRESS_TEXT_BYTES, "[%s]:%u", host, address->port);
+            bytes = tina_format(text, TINA_ADDRESS_TEXT_BYTES, "[%s]:%u", host, address->port);
         }
         break;
     case TINA_ADDRESS_UNIX:
-        bytes = snprintf(text, TINA_ADDRESS_TEXT_BYTES, "unix:%.*s", (int)address->path_bytes,
-                         address->path);
+        bytes = tina_format(text, TINA_ADDRESS_TEXT_BYTES, "unix:%.*s", (int)address->path_bytes,
+                            address->path);
         break;
     default:
-        bytes = snprintf(text, TINA_ADDRESS_TEXT_BYTES, "none");
+        bytes = tina_format(text, TINA_ADDRESS_TEXT_BYTES, "none");
         break;
     }
-    return (size_t)bytes;
+    return bytes;
 }
 
 const char *tina_io_error_text(int32_t result) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/bits.h"
+#include "core/format.h"
 #include "reactor/reactor.h"
 #include "reactor/table.h"
 
@@ -55,8 +56,8 @@ uint64_t tina_reactor_bytes(const tina_reactor_config *config) {
 int tina_reactor_open(const tina_reactor_config *config, void *memory, tina_reactor **reactor,
                       char *error_text, size_t error_text_bytes) {
     if (!config_is_in_range(config)) {
-        (void)snprintf(error_text, error_text_bytes,
-                       "the reactor's config is outside its bounds (reactor.h states them)");
+        (void)tina_format(error_text, error_text_bytes,
+                          "the reactor's config is outside its bounds (reactor.h states them)");
         return -EINVAL;
     }
     TINA_ASSERT((uintptr_t)memory % BLOCK_ALIGNMENT == 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "reactor/scripted.h"
+#include "core/format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -218,8 +219,8 @@ static int scripted_open(void *self, const tina_reactor_config *config,
     const tina_scripted_options *options = config->backend_options;
     tina_scripted *s = self;
     if (options == NULL || options->scripted == NULL) {
-        (void)snprintf(error_text, error_text_bytes,
-                       "the scripted backend needs its options (reactor/scripted.h)");
+        (void)tina_format(error_text, error_text_bytes,
+                          "the scripted backend needs its options (reactor/scripted.h)");
         return -EINVAL;
     }
     (void)scripted_carve(config, self);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE // syscall
 
 #include "reactor/uring_open.h"
+#include "core/format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,38 +57,40 @@ static int setup_explain(int error, char *text, size_t bytes) {
     (void)getrlimit(RLIMIT_NOFILE, &files);
     switch (-error) {
     case ENOSYS:
-        (void)snprintf(text, bytes,
-                       "this kernel has no io_uring (io_uring_setup: ENOSYS): run Linux 5.19 or "
-                       "later, built with CONFIG_IO_URING, or choose another backend");
+        (void)tina_format(text, bytes,
+                          "this kernel has no io_uring (io_uring_setup: ENOSYS): run Linux 5.19 or "
+                          "later, built with CONFIG_IO_URING, or choose another backend");
         break;
     case EPERM:
     case EACCES:
-        (void)snprintf(text, bytes,
-                       "io_uring is forbidden here (io_uring_setup: %s): set the sysctl "
-                       "kernel.io_uring_disabled to 0 and allow io_uring in the container's "
-                       "seccomp profile, or choose another backend",
-                       strerrorname_np(-error));
+        (void)tina_format(text, bytes,
+                          "io_uring is forbidden here (io_uring_setup: %s): set the sysctl "
+                          "kernel.io_uring_disabled to 0 and allow io_uring in the container's "
+                          "seccomp profile, or choose another backend",
+                          strerrorname_np(-error));
         break;
     case ENOMEM:
-        (void)snprintf(text, bytes,
-                       "no memory for an io_uring (ENOMEM): RLIMIT_MEMLOCK is %llu bytes; raise it "
-                       "(ulimit -l) or lower op_count and buffer_count",
-                       (unsigned long long)locked.rlim_cur);
+        (void)tina_format(
+            text, bytes,
+            "no memory for an io_uring (ENOMEM): RLIMIT_MEMLOCK is %llu bytes; raise it "
+            "(ulimit -l) or lower op_count and buffer_count",
+            (unsigned long long)locked.rlim_cur);
         break;
     case EMFILE:
-        (void)snprintf(text, bytes,
-                       "no file descriptor is left for an io_uring (EMFILE): RLIMIT_NOFILE is "
-                       "%llu; raise it (ulimit -n)",
-                       (unsigned long long)files.rlim_cur);
+        (void)tina_format(text, bytes,
+                          "no file descriptor is left for an io_uring (EMFILE): RLIMIT_NOFILE is "
+                          "%llu; raise it (ulimit -n)",
+                          (unsigned long long)files.rlim_cur);
         break;
     case ENFILE:
-        (void)snprintf(text, bytes,
-                       "no file descriptor is left in the whole system (ENFILE): raise the sysctl "
-                       "fs.file-max");
+        (void)tina_format(
+            text, bytes,
+            "no file descriptor is left in the whole system (ENFILE): raise the sysctl "
+            "fs.file-max");
         break;
     default:
-        (void)snprintf(text, bytes, "an io_uring could not be set up: %s",
-                       tina_io_error_text(error));
+        (void)tina_format(text, bytes, "an io_uring could not be set up: %s",
+                          tina_io_error_text(error));
         break;
     }
     return error;
@@ -150,9 +153,9 @@ int tina_uring_open(tina_uring_kernel *kernel, const tina_reactor_uring_options 
     }
     failed = buffers_register(kernel->ring.ring_fd, &calls, buffers, buffer_count);
     if (failed == -EINVAL || (kernel->ring.features & IORING_FEAT_EXT_ARG) == 0) {
-        (void)snprintf(error_text, error_text_bytes,
-                       "this kernel's io_uring has no provided-buffer rings: run Linux 5.19 or "
-                       "later, or choose another backend");
+        (void)tina_format(error_text, error_text_bytes,
+                          "this kernel's io_uring has no provided-buffer rings: run Linux 5.19 or "
+                          "later, or choose another backend");
         failed = -EOPNOTSUPP;
     } else if (failed < 0) {
         (void)setup_explain(failed, error_text, error_text_bytes);

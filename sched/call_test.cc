@@ -323,6 +323,19 @@ TEST(Call, ACallerThatDiesLeavesNothing) {
     ExpectNoEnvelopes(h);
 }
 
+// TINA_SEED=1 of the random program: the answer's envelope was given back twice.
+TEST(Call, ACallerMayEndInTheHandlerOfItsAnswer) {
+    Pair pair;
+    pair.server.handle = [](tina_ctx *ctx, const tina_message *) {
+        return tina_reply(ctx, 1, nullptr, 0);
+    };
+    pair.client.handle = [](tina_ctx *, const tina_message *) { return tina_done(); };
+    Play play({&pair.server, &pair.client});
+    Harness h(play.spec);
+    ExpectNoEnvelopes(h);
+    EXPECT_EQ(h.counters().exited, 1u);
+}
+
 TEST(Call, ReplyToWhatIsNoCallIsCountedAndBadOneCrashes) {
     Script server;
     server.init = [](tina_ctx *ctx, tina_bytes) {

@@ -68,7 +68,7 @@ tina_effect tina_call(tina_ctx *ctx, tina_handle to, int32_t tag, const void *pa
     if (result == TINA_SEND_OK)
         ctx->shard->envelopes[effect.call.envelope].flags |= ENVELOPE_CALL;
     else
-        effect.call.failure = failure_of(result);
+        effect.call.failure = (int32_t)failure_of(result);
     return effect;
 }
 

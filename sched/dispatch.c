@@ -163,6 +163,7 @@ static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *e
         return false;
     case ISOLATE_FREE:
     case ISOLATE_STARTING:
+    case ISOLATE_RUNNING:
     case ISOLATE_DRAINING:
         break;
     }
@@ -275,6 +276,7 @@ static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effec
 }
 
 static void ctx_begin(tina_shard *shard, tina_isolate *self, type_slots *type) {
+    self->state = ISOLATE_RUNNING;
     shard->ctx.self = self;
     shard->ctx.type = type;
     shard->ctx.calls_left = shard->call_max;
@@ -356,6 +358,7 @@ static bool may_go_on(const tina_isolate *self) {
         return true;
     case ISOLATE_FREE:
     case ISOLATE_STARTING:
+    case ISOLATE_RUNNING:
     case ISOLATE_CALLING:
     case ISOLATE_YIELDED:
     case ISOLATE_DRAINING:

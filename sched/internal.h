@@ -26,6 +26,7 @@
 typedef enum isolate_state {
     ISOLATE_FREE = 0,
     ISOLATE_STARTING,    // init has not run; its args lie in its struct
+    ISOLATE_RUNNING,     // its init or handler is on the stack; it waits for nothing
     ISOLATE_RECEIVING,   // waits for anything
     ISOLATE_AWAITING,    // waits for op `awaited` only
     ISOLATE_REFUSED,     // its op could not be submitted; `refusal` is the completion to come

@@ -153,6 +153,14 @@ typedef enum tina_effect_kind {
     TINA_EFFECT_CALL,
 } tina_effect_kind;
 
+// A request that is queued, or the failure to queue it.
+typedef struct tina_call_effect {
+    tina_handle target;
+    uint64_t timeout_ns;
+    uint32_t envelope; // the runtime's
+    int32_t failure;   // tina_call_failure or 0
+} tina_call_effect;
+
 // Built by the functions below, returned at once, interpreted by the scheduler.
 typedef struct tina_effect {
     int32_t kind; // tina_effect_kind
@@ -160,12 +168,7 @@ typedef struct tina_effect {
     union {
         tina_exit_reason reason; // TINA_EFFECT_EXIT
         tina_io_op op;           // TINA_EFFECT_IO
-        struct {
-            tina_handle target; // TINA_EFFECT_CALL: whose request is queued, or `failure`
-            uint64_t timeout_ns;
-            uint32_t envelope;
-            int32_t failure;
-        } call;
+        tina_call_effect call;   // TINA_EFFECT_CALL
     };
 } tina_effect;
 

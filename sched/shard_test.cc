@@ -405,7 +405,7 @@ TEST(Shard, TimersFireInOrderNeverEarlyAndDieWithTheirIsolate) {
     tina_timer canceled = {};
     owner.init = [&](tina_ctx *ctx, tina_bytes) {
         set_at = tina_now_ns(ctx);
-        for (uint64_t ms : {30, 10, 20, 40, 1000})
+        for (uint64_t ms : {30u, 10u, 20u, 40u, 1000u})
             EXPECT_NE(tina_timer_set(ctx, ms * 1000000, ms).bits, 0u);
         canceled = tina_timer_set(ctx, 15 * 1000000, 15);
         EXPECT_TRUE(tina_timer_cancel(ctx, canceled));
