@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The request, as a handler sees it. It is whole and unambiguous: anything that a proxy in front
+// could have read differently (RFC 9112) has been refused before.
+//
+// Strings end in NUL, contain none, and are valid, like all that is reached through the request,
+// until the handler returns. Where a field's name is compared, it is so without regard to case.
+
+#ifndef TINA_HTTP_REQUEST_H
+#define TINA_HTTP_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/method.h"
+#include "sched/isolate.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct http_request http_request;
+
+http_method http_request_method(const http_request *request);
+const char *http_target(const http_request *request); // as received
+const char *http_path(http_request *request); // as received, still percent-encoded; no query
+// http_param returns what ":name" or "*name" matched, percent-decoded; NULL: the route has none.
+const char *http_param(http_request *request, const char *name);
+// http_query returns the first value of a query parameter, decoded as a form's is ('+' is a space),
+// or NULL when there is none, or one that holds a NUL.
+const char *http_query(http_request *request, const char *name);
+// http_header returns the value of the first field of that name, or NULL.
+const char *http_header(const http_request *request, const char *name);
+uint32_t http_header_count(const http_request *request);
+// http_header_at returns field `index` (below the count) in the order received.
+const char *http_header_at(const http_request *request, uint32_t index, const char **name);
+tina_bytes http_body(const http_request *request); // whole, de-chunked
+
+// http_scratch returns memory, 16-byte aligned, or NULL when the scratch is used up.
+void *http_scratch(http_request *request, size_t bytes);
+
+// http_json_quote returns text as a JSON string, quotes included, in scratch: "null" for NULL.
+// Bytes that are not UTF-8 become U+FFFD. When scratch is used up the response will be 500.
+const char *http_json_quote(http_request *request, const char *text);
+
+// http_ctx returns what the calls of sched/ctx.h are made through.
+tina_ctx *http_ctx(http_request *request);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
