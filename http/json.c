@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "http/exchange.h"
+
+static uint32_t utf8_bytes(const uint8_t *at);
+static size_t piece_bytes(const uint8_t **at);
+static char *piece_write(char *out, const uint8_t **at);
+
+// RFC 8259 §7. Measured first, so that the scratch is charged for what is needed and no more.
+const char *http_json_quote(http_request *request, const char *text) {
+    if (text == NULL)
+        return "null";
+    size_t bytes = 3;
+    for (const uint8_t *at = (const uint8_t *)text; *at != '\0';)
+        bytes += piece_bytes(&at);
+    char *quoted = http_scratch(request, bytes);
+    if (quoted == NULL)
+        return "null";
+    char *out = quoted;
+    *out++ = '"';
+    for (const uint8_t *at = (const uint8_t *)text; *at != '\0';)
+        out = piece_write(out, &at);
+    *out++ = '"';
+    *out = '\0';
+    return quoted;
+}
+
+static size_t piece_bytes(const uint8_t **at) {
+    char piece[8];
+    return (size_t)(piece_write(piece, at) - piece);
+}
+
+static char *piece_write(char *out, const uint8_t **at) {
+    static const char digits[] = "0123456789abcdef";
+    uint8_t byte = **at;
+    if (byte == '"' || byte == '\\') {
+        *out++ = '\\';
+        *out++ = (char)byte;
+        (*at)++;
+    } else if (byte < ' ') {
+        memcpy(out, "\\u00", 4);
+        out[4] = digits[byte >> 4];
+        out[5] = digits[byte & 15];
+        out += 6;
+        (*at)++;
+    } else {
+        uint32_t bytes = utf8_bytes(*at);
+        if (bytes == 0) {
+            memcpy(out, "\xEF\xBF\xBD", 3);
+            out += 3;
+            (*at)++;
+        } else {
+            memcpy(out, *at, bytes);
+            out += bytes;
+            *at += bytes;
+        }
+    }
+    return out;
+}
+
+// The length of the well-formed sequence at `at`, or 0: Unicode's table 3-7, which leaves out
+// overlong forms and surrogates. The NUL that ends the text ends a sequence too.
+static uint32_t utf8_bytes(const uint8_t *at) {
+    uint8_t first = at[0];
+    if (first < 0x80)
+        return 1;
+    if (first < 0xC2 || first > 0xF4)
+        return 0;
+    uint32_t bytes = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    uint8_t low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    uint8_t high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    for (uint32_t i = 1; i < bytes; i++) {
+        if (at[i] < low || at[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xBF;
+    }
+    return bytes;
+}

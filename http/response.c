@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/format.h"
+#include "http/ascii.h"
+#include "http/exchange.h"
+#include "http/lines.h"
+
+static http_step format_answer(http_response *response, int status, const char *content_type,
+                               const char *format, va_list arguments);
+static http_step answer(http_response *response, int status, const char *content_type,
+                        tina_bytes body);
+static http_step answer_in_place(http_response *response, int status, const char *content_type,
+                                 tina_bytes body);
+static http_step fault(http_response *response, const char *why);
+static void type_check(http_response *response, const char *content_type);
+static bool may_answer(http_response *response, int status);
+static uint8_t *head_write(http_response *response, int status, const char *content_type,
+                           size_t body_bytes);
+static bool status_has_body(int status);
+static uint8_t *text_put(uint8_t *at, const char *text, size_t bytes);
+static uint8_t *number_put(uint8_t *at, uint64_t number);
+static bool is_servers_own(const char *name, size_t bytes);
+static bool value_is_clean(const char *value);
+
+#define TEXT_PUT(at, literal) text_put((at), (literal), sizeof(literal) - 1)
+
+http_step http_json(http_response *response, int status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    http_step step = format_answer(response, status, "application/json", format, arguments);
+    va_end(arguments);
+    return step;
+}
+
+http_step http_text(http_response *response, int status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    http_step step =
+        format_answer(response, status, "text/plain; charset=utf-8", format, arguments);
+    va_end(arguments);
+    return step;
+}
+
+http_step http_bytes(http_response *response, int status, const char *content_type,
+                     const void *data, size_t bytes) {
+    type_check(response, content_type);
+    if (!may_answer(response, status))
+        return (http_step){HTTP_STEP_ANSWERED};
+    tina_bytes body = {data, bytes};
+    if (bytes <= response->capacity - HTTP_RESPONSE_ROOM_BYTES - response->fields_bytes)
+        return answer(response, status, content_type, body);
+    tina_bytes received = response->request->body;
+    const uint8_t *first = received.data;
+    const uint8_t *given = data;
+    if (received.bytes == 0 || given < first || given > first + received.bytes ||
+        bytes > (size_t)(first + received.bytes - given))
+        return fault(response, "its body is larger than the server's response_bytes");
+    return answer_in_place(response, status, content_type, body);
+}
+
+http_step http_static(http_response *response, int status, const char *content_type,
+                      const void *data, size_t bytes) {
+    type_check(response, content_type);
+    if (!may_answer(response, status))
+        return (http_step){HTTP_STEP_ANSWERED};
+    return answer_in_place(response, status, content_type, (tina_bytes){data, bytes});
+}
+
+http_step http_empty(http_response *response, int status) {
+    if (!may_answer(response, status))
+        return (http_step){HTTP_STEP_ANSWERED};
+    return answer(response, status, NULL, (tina_bytes){NULL, 0});
+}
+
+bool http_set_header(http_response *response, const char *name, const char *value) {
+    TINA_ASSERT(!response->answered);
+    size_t name_bytes = strlen(name);
+    size_t value_bytes = strlen(value);
+    bool token = name_bytes > 0;
+    for (size_t i = 0; i < name_bytes; i++)
+        token = token && http_is_token_byte((uint8_t)name[i]);
+    const char *why = NULL;
+    if (!token)
+        why = "a field's name is no token";
+    else if (!value_is_clean(value))
+        why = "a field's value holds a control character";
+    else if (is_servers_own(name, name_bytes))
+        why = "a field is one that the server writes";
+    else if (name_bytes + value_bytes + 4 >
+             response->capacity - HTTP_RESPONSE_ROOM_BYTES - response->fields_bytes)
+        why = "its fields are larger than the server's response_bytes";
+    if (why != NULL) {
+        fault(response, why);
+        return false;
+    }
+    if (name_bytes == 12 && ascii_equal(name, "content-type", 12))
+        response->has_type = true;
+    uint8_t *first = response->out + HTTP_RESPONSE_ROOM_BYTES + response->fields_bytes;
+    uint8_t *at = text_put(first, name, name_bytes);
+    at = TEXT_PUT(at, ": ");
+    at = text_put(at, value, value_bytes);
+    at = TEXT_PUT(at, "\r\n");
+    response->fields_bytes += (uint32_t)(at - first);
+    return true;
+}
+
+void http_response_begin(http_response *response, http_request *request, uint8_t *out,
+                         uint32_t capacity) {
+    TINA_ASSERT(capacity >= HTTP_RESPONSE_BYTES_LEAST);
+    response->request = request;
+    response->out = out;
+    response->capacity = capacity;
+    response->close = false;
+    http_response_reset(response);
+}
+
+void http_response_reset(http_response *response) {
+    response->bytes = 0;
+    response->fields_bytes = 0;
+    response->has_type = false;
+    response->answered = false;
+    response->fault = NULL;
+    response->tail = (tina_bytes){NULL, 0};
+}
+
+void http_respond_status(http_response *response, int status, uint64_t methods) {
+    http_response_reset(response);
+    if (methods != 0) {
+        char allow[HTTP_RESPONSE_BYTES_LEAST - HTTP_RESPONSE_ROOM_BYTES - 64];
+        size_t bytes = 0;
+        for (int method = 1; method < HTTP_METHOD_COUNT; method++) {
+            if (!(methods >> method & 1))
+                continue;
+            bytes += tina_format(allow + bytes, sizeof allow - bytes, "%s%s", bytes ? ", " : "",
+                                 http_method_name((http_method)method));
+            TINA_ASSERT(bytes < sizeof allow);
+        }
+        http_set_header(response, "Allow", allow);
+    }
+    if (status_has_body(status))
+        http_text(response, status, "%d %s\n", status, http_reason(status));
+    else
+        http_empty(response, status);
+    TINA_ASSERT(response->fault == NULL);
+}
+
+// The body is formatted where the head may still grow to, and then moves down to the head.
+static http_step format_answer(http_response *response, int status, const char *content_type,
+                               const char *format, va_list arguments) {
+    if (!may_answer(response, status))
+        return (http_step){HTTP_STEP_ANSWERED};
+    uint8_t *at = response->out + HTTP_RESPONSE_ROOM_BYTES + response->fields_bytes;
+    size_t room = (size_t)(response->out + response->capacity - at);
+    size_t bytes = tina_format_v((char *)at, room, format, arguments);
+    if (bytes >= room)
+        return fault(response, "its body is larger than the server's response_bytes");
+    return answer(response, status, content_type, (tina_bytes){at, bytes});
+}
+
+static http_step answer(http_response *response, int status, const char *content_type,
+                        tina_bytes body) {
+    uint8_t *at = head_write(response, status, content_type, body.bytes);
+    const http_head *head = response->request->head;
+    bool to_head = head != NULL && head->method == HTTP_HEAD;
+    if (!to_head && status_has_body(status) && body.bytes > 0) {
+        memmove(at, body.data, body.bytes);
+        at += body.bytes;
+    }
+    response->bytes = (uint32_t)(at - response->out);
+    TINA_ASSERT(response->bytes <= response->capacity);
+    return (http_step){HTTP_STEP_ANSWERED};
+}
+
+// The head in the output, the body from where it lies.
+static http_step answer_in_place(http_response *response, int status, const char *content_type,
+                                 tina_bytes body) {
+    uint8_t *end = head_write(response, status, content_type, body.bytes);
+    response->bytes = (uint32_t)(end - response->out);
+    if (response->request->head->method != HTTP_HEAD && status_has_body(status))
+        response->tail = body;
+    return (http_step){HTTP_STEP_ANSWERED};
+}
+
+static http_step fault(http_response *response, const char *why) {
+    if (response->fault == NULL)
+        response->fault = why;
+    return (http_step){HTTP_STEP_ANSWERED};
+}
+
+static void type_check(http_response *response, const char *content_type) {
+    if (!value_is_clean(content_type) || strlen(content_type) > HTTP_CONTENT_TYPE_BYTES)
+        fault(response, "its content type is no field value, or too long");
+}
+
+static bool may_answer(http_response *response, int status) {
+    TINA_ASSERT(!response->answered); // a handler answers once
+    response->answered = true;
+    if (response->request->scratch_short)
+        fault(response, "the handler's scratch was used up");
+    if (status < 200 || status > 599)
+        fault(response, "its status is not one of 200 to 599");
+    return response->fault == NULL;
+}
+
+// Returns where the body goes.
+static uint8_t *head_write(http_response *response, int status, const char *content_type,
+                           size_t body_bytes) {
+    uint8_t *at = response->out;
+    const char *reason = http_reason(status);
+    at = TEXT_PUT(at, "HTTP/1.1 ");
+    at = number_put(at, (uint64_t)status);
+    at = TEXT_PUT(at, " ");
+    at = text_put(at, reason, strlen(reason));
+    at = TEXT_PUT(at, "\r\nDate: ");
+    at = text_put(at, http_date_text(response->date, response->wall_s), HTTP_DATE_BYTES);
+    if (content_type != NULL && !response->has_type && status_has_body(status)) {
+        at = TEXT_PUT(at, "\r\nContent-Type: ");
+        at = text_put(at, content_type, strlen(content_type));
+    }
+    if (status_has_body(status)) {
+        at = TEXT_PUT(at, "\r\nContent-Length: ");
+        at = number_put(at, body_bytes);
+    }
+    const http_head *head = response->request->head;
+    if (response->close)
+        at = TEXT_PUT(at, "\r\nConnection: close");
+    else if (head != NULL && head->minor == 0)
+        at = TEXT_PUT(at, "\r\nConnection: keep-alive");
+    at = TEXT_PUT(at, "\r\n");
+    TINA_ASSERT(at + 2 <= response->out + HTTP_RESPONSE_ROOM_BYTES);
+    if (response->fields_bytes > 0) {
+        memmove(at, response->out + HTTP_RESPONSE_ROOM_BYTES, response->fields_bytes);
+        at += response->fields_bytes;
+    }
+    return TEXT_PUT(at, "\r\n");
+}
+
+// RFC 9110 §15.3.5, §15.4.5, and §8.6: neither a body nor its length.
+static bool status_has_body(int status) {
+    return status >= 200 && status != 204 && status != 304;
+}
+
+static uint8_t *text_put(uint8_t *at, const char *text, size_t bytes) {
+    memcpy(at, text, bytes);
+    return at + bytes;
+}
+
+static uint8_t *number_put(uint8_t *at, uint64_t number) {
+    char digits[20];
+    size_t first = sizeof digits;
+    do {
+        digits[--first] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return text_put(at, digits + first, sizeof digits - first);
+}
+
+static bool is_servers_own(const char *name, size_t bytes) {
+    static const char *const own[] = {"connection", "content-length", "date",
+                                      "keep-alive", "trailer",        "transfer-encoding"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        if (strlen(own[i]) == bytes && ascii_equal(name, own[i], bytes))
+            return true;
+    }
+    return false;
+}
+
+static bool value_is_clean(const char *value) {
+    for (; *value != '\0'; value++) {
+        if (!http_is_value_byte((uint8_t)*value))
+            return false;
+    }
+    return true;
+}
+
+const char *http_reason(int status) {
+    switch (status) {
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 205:
+        return "Reset Content";
+    case 206:
+        return "Partial Content";
+    case 301:
+        return "Moved Permanently";
+    case 302:
+        return "Found";
+    case 303:
+        return "See Other";
+    case 304:
+        return "Not Modified";
+    case 307:
+        return "Temporary Redirect";
+    case 308:
+        return "Permanent Redirect";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 406:
+        return "Not Acceptable";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 410:
+        return "Gone";
+    case 411:
+        return "Length Required";
+    case 412:
+        return "Precondition Failed";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 416:
+        return "Range Not Satisfiable";
+    case 417:
+        return "Expectation Failed";
+    case 421:
+        return "Misdirected Request";
+    case 422:
+        return "Unprocessable Content";
+    case 426:
+        return "Upgrade Required";
+    case 428:
+        return "Precondition Required";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 502:
+        return "Bad Gateway";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "";
+    }
+}
