@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a context's received bytes to its output: requests are read, routed and answered, one after
+// the other, until something has to happen outside.
+
+#ifndef TINA_HTTP_ANSWER_H
+#define TINA_HTTP_ANSWER_H
+
+#include <stdbool.h>
+
+#include "http/shard.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum http_answer_result {
+    HTTP_ANSWER_MORE = 0, // all complete requests are answered; receive
+    HTTP_ANSWER_SEND,     // out (and tail) first, then again
+    HTTP_ANSWER_CLOSE,    // out (and tail) first, if anything; then no more from this connection
+} http_answer_result;
+
+// http_context_answer goes as far as it can. With `last`, the next response is the connection's
+// last.
+http_answer_result http_context_answer(http_shard *shard, http_context *context, tina_ctx *ctx,
+                                       bool last);
+
+// http_context_refuse answers what is being read with a status, as the connection's last response.
+void http_context_refuse(http_shard *shard, http_context *context, tina_ctx *ctx, int status);
+
+// http_context_sent says that out and tail are sent.
+void http_context_sent(http_shard *shard, http_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection: one socket's state machine. It waits for one operation at a time, each with a
+// deadline, and holds a context only while there is a request in it.
+//
+//              first byte            whole request          all sent, nothing unread
+//     IDLE ───────────────▶ READING ──────────────▶ SENDING ────────────────────────▶ IDLE
+//      │  idle timeout         │ timeout, error        │ closing                 (or READING)
+//      ▼                       ▼                       ▼
+//     LINGERING ◀──────────── SENDING the refusal ─────┘
+//
+// It ends by half-closing and waiting for the client's end: a close with bytes unread would reset
+// the connection, and the reset could overtake the last response (RFC 9112 §9.6).
+
+#include "http/connection.h"
+
+#include "core/assert.h"
+#include "http/answer.h"
+#include "http/shard.h"
+#include "sched/ctx.h"
+
+// A send's deadline is for so many bytes, so that a large body may take its time as long as it
+// moves.
+#define SEND_BYTES_MAX 262144u
+
+typedef enum connection_state {
+    CONNECTION_IDLE = 0, // receiving; no context
+    CONNECTION_READING,  // receiving; the context holds a part of a request
+    CONNECTION_SENDING, // `sending` is what is left; context's output, or static when there is none
+    CONNECTION_LINGERING, // receiving and dropping; no context
+} connection_state;
+
+typedef struct connection {
+    tina_fd fd;
+    http_shard *shard;
+    http_context *context;
+    tina_bytes sending;
+    uint64_t deadline_ns; // LINGERING; and READING when draining
+    uint8_t state;        // connection_state
+    bool closing;         // what is being sent is the last
+    bool ended;           // the client has sent its last byte
+    bool draining;        // told to shut down
+} connection;
+
+static tina_effect received(tina_ctx *ctx, connection *self, const tina_message *m);
+static tina_effect bytes_received(tina_ctx *ctx, connection *self, const tina_message *m);
+static tina_effect end_received(tina_ctx *ctx, connection *self);
+static tina_effect receive_timed_out(tina_ctx *ctx, connection *self);
+static tina_effect sent(tina_ctx *ctx, connection *self, const tina_message *m);
+static tina_effect sent_all(tina_ctx *ctx, connection *self);
+static tina_effect told_to_shut_down(tina_ctx *ctx, connection *self);
+static tina_effect answer(tina_ctx *ctx, connection *self);
+static tina_effect refuse(tina_ctx *ctx, connection *self, int status);
+static tina_effect read_on(tina_ctx *ctx, connection *self);
+static tina_effect idle(tina_ctx *ctx, connection *self);
+static tina_effect send_begin(connection *self);
+static tina_effect send_rest(const connection *self);
+static tina_effect finish(tina_ctx *ctx, connection *self);
+static tina_effect linger(tina_ctx *ctx, connection *self);
+static tina_effect leave(tina_ctx *ctx, connection *self);
+
+static tina_effect connection_init(tina_ctx *ctx, void *self_, tina_bytes args) {
+    connection *self = self_;
+    TINA_ASSERT(args.bytes == sizeof self->fd);
+    self->fd = *(const tina_fd *)args.data;
+    self->shard = tina_shard_memory(ctx);
+    http_shard_enter(self->shard, tina_handle_slot(tina_self(ctx)));
+    return idle(ctx, self);
+}
+
+static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    connection *self = self_;
+    switch (m->tag) {
+    case TINA_IO_RECV_DONE:
+        return received(ctx, self, m);
+    case TINA_IO_SEND_DONE:
+        return sent(ctx, self, m);
+    case TINA_SHUTDOWN:
+        return told_to_shut_down(ctx, self);
+    default: // nobody knows this isolate's handle, and it sets no timer
+        TINA_ASSERT(m->tag == TINA_SHUTDOWN);
+        return tina_crash(0);
+    }
+}
+
+static tina_effect received(tina_ctx *ctx, connection *self, const tina_message *m) {
+    TINA_ASSERT(self->state != CONNECTION_SENDING);
+    if (m->io.result == TINA_IO_CANCELED)
+        return tina_receive(); // told_to_shut_down is next
+    if (self->state == CONNECTION_LINGERING)
+        return m->io.result > 0 ? linger(ctx, self) : leave(ctx, self);
+    if (m->io.result > 0)
+        return bytes_received(ctx, self, m);
+    if (m->io.result == 0)
+        return end_received(ctx, self);
+    if (m->io.result == TINA_IO_TIMED_OUT)
+        return receive_timed_out(ctx, self);
+    return leave(ctx, self); // a reset, most likely
+}
+
+static tina_effect bytes_received(tina_ctx *ctx, connection *self, const tina_message *m) {
+    // The same for all clients, without a date: RFC 9110 §6.6.1 lets a 5xx do without.
+    static const char unavailable[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                      "Content-Length: 0\r\n"
+                                      "Retry-After: 1\r\n"
+                                      "Connection: close\r\n\r\n";
+    if (self->state == CONNECTION_IDLE) {
+        TINA_ASSERT(self->context == NULL);
+        self->context = http_context_take(self->shard, tina_handle_slot(tina_self(ctx)), ctx);
+        if (self->context == NULL) {
+            self->closing = true;
+            self->state = CONNECTION_SENDING;
+            self->sending = tina_bytes_of(unavailable, sizeof unavailable - 1);
+            return send_rest(self);
+        }
+        self->state = CONNECTION_READING;
+    }
+    http_parser_take(&self->context->parser, tina_io_data(ctx, m), (uint32_t)m->io.result);
+    return answer(ctx, self);
+}
+
+// A request that the client did not finish cannot be answered, but it can be refused.
+static tina_effect end_received(tina_ctx *ctx, connection *self) {
+    self->ended = true;
+    if (self->state == CONNECTION_IDLE)
+        return leave(ctx, self);
+    return refuse(ctx, self, 400);
+}
+
+static tina_effect receive_timed_out(tina_ctx *ctx, connection *self) {
+    self->shard->counters.timeouts++;
+    if (self->state == CONNECTION_IDLE)
+        return finish(ctx, self);
+    return refuse(ctx, self, 408);
+}
+
+static tina_effect sent(tina_ctx *ctx, connection *self, const tina_message *m) {
+    TINA_ASSERT(self->state == CONNECTION_SENDING);
+    TINA_ASSERT(m->io.bytes <= self->sending.bytes);
+    self->sending.data = (const uint8_t *)self->sending.data + m->io.bytes;
+    self->sending.bytes -= m->io.bytes;
+    if (m->io.result == TINA_IO_CANCELED)
+        return tina_receive(); // told_to_shut_down is next
+    if (m->io.result < 0) {
+        self->shard->counters.timeouts += m->io.result == TINA_IO_TIMED_OUT;
+        return leave(ctx, self);
+    }
+    if (self->sending.bytes > 0)
+        return send_rest(self);
+    return sent_all(ctx, self);
+}
+
+static tina_effect sent_all(tina_ctx *ctx, connection *self) {
+    TINA_ASSERT(self->sending.bytes == 0);
+    if (self->context == NULL)
+        return finish(ctx, self);
+    if (self->context->tail.bytes > 0) {
+        self->sending = self->context->tail;
+        self->context->tail = tina_bytes_of(NULL, 0);
+        return send_rest(self);
+    }
+    if (self->closing)
+        return finish(ctx, self);
+    http_context_sent(self->shard, self->context);
+    self->state = CONNECTION_READING;
+    return answer(ctx, self);
+}
+
+// What was awaited has been cancelled. A request in progress may come to its end within a short
+// time and is answered, as the last; a client that is about to send one sees that we closed first,
+// and may send it elsewhere.
+static tina_effect told_to_shut_down(tina_ctx *ctx, connection *self) {
+    self->draining = true;
+    if (self->state == CONNECTION_READING)
+        self->deadline_ns = tina_now_ns(ctx) + self->shard->program->server.linger_timeout_ns;
+    switch ((connection_state)self->state) {
+    case CONNECTION_IDLE:
+        return finish(ctx, self);
+    case CONNECTION_READING:
+        return read_on(ctx, self);
+    case CONNECTION_SENDING:
+        return self->sending.bytes > 0 ? send_rest(self) : sent_all(ctx, self);
+    case CONNECTION_LINGERING:
+        return linger(ctx, self);
+    }
+    TINA_ASSERT(self->state <= CONNECTION_LINGERING);
+    return tina_crash(0);
+}
+
+// When the listener waits for a connection to end, every response says that it is the last.
+static tina_effect answer(tina_ctx *ctx, connection *self) {
+    TINA_ASSERT(self->state == CONNECTION_READING);
+    bool last =
+        self->draining || self->shard->draining || !tina_handle_is_none(self->shard->listener);
+    switch (http_context_answer(self->shard, self->context, ctx, last)) {
+    case HTTP_ANSWER_MORE:
+        return read_on(ctx, self);
+    case HTTP_ANSWER_SEND:
+        return send_begin(self);
+    case HTTP_ANSWER_CLOSE:
+        self->closing = true;
+        return send_begin(self);
+    }
+    TINA_ASSERT(self->state != CONNECTION_READING);
+    return tina_crash(0);
+}
+
+static tina_effect refuse(tina_ctx *ctx, connection *self, int status) {
+    TINA_ASSERT(self->state == CONNECTION_READING);
+    TINA_ASSERT(self->context->out_bytes == 0);
+    http_context_refuse(self->shard, self->context, ctx, status);
+    self->closing = true;
+    return send_begin(self);
+}
+
+// The head's deadline is one for all its bytes, so that a byte now and then does not put it off; a
+// body's is put off by each receipt, since its length has been agreed to.
+static tina_effect read_on(tina_ctx *ctx, connection *self) {
+    http_context *context = self->context;
+    const http_server *server = &self->shard->program->server;
+    if (http_parser_is_idle(&context->parser)) {
+        http_context_give(self->shard, tina_handle_slot(tina_self(ctx)));
+        self->context = NULL;
+        return idle(ctx, self);
+    }
+    uint64_t now_ns = tina_now_ns(ctx);
+    uint64_t deadline_ns = now_ns + server->body_timeout_ns;
+    if (context->parser.state == HTTP_PARSE_IN_HEAD) {
+        if (context->head_deadline_ns == 0)
+            context->head_deadline_ns = now_ns + server->header_timeout_ns;
+        deadline_ns = context->head_deadline_ns;
+    }
+    if (self->draining && self->deadline_ns < deadline_ns)
+        deadline_ns = self->deadline_ns;
+    if (deadline_ns <= now_ns)
+        return receive_timed_out(ctx, self);
+    uint32_t space = http_parser_space(&context->parser);
+    return tina_io(tina_op_within(tina_op_recv(self->fd, space), deadline_ns - now_ns));
+}
+
+static tina_effect idle(tina_ctx *ctx, connection *self) {
+    self->state = CONNECTION_IDLE;
+    if (self->draining || self->shard->draining)
+        return finish(ctx, self);
+    const http_server *server = &self->shard->program->server;
+    tina_io_op op = tina_op_recv(self->fd, server->head_bytes);
+    return tina_io(tina_op_within(op, server->idle_timeout_ns));
+}
+
+static tina_effect send_begin(connection *self) {
+    self->state = CONNECTION_SENDING;
+    self->sending = tina_bytes_of(self->context->out, self->context->out_bytes);
+    TINA_ASSERT(self->sending.bytes > 0);
+    return send_rest(self);
+}
+
+static tina_effect send_rest(const connection *self) {
+    uint64_t timeout_ns = self->shard->program->server.write_timeout_ns;
+    size_t bytes = self->sending.bytes < SEND_BYTES_MAX ? self->sending.bytes : SEND_BYTES_MAX;
+    tina_io_op op = tina_op_send(self->fd, self->sending.data, (uint32_t)bytes);
+    return tina_io(tina_op_within(op, timeout_ns));
+}
+
+static tina_effect finish(tina_ctx *ctx, connection *self) {
+    if (self->context != NULL) {
+        http_context_give(self->shard, tina_handle_slot(tina_self(ctx)));
+        self->context = NULL;
+    }
+    if (self->ended || tina_socket_shutdown(ctx, self->fd, TINA_SHUTDOWN_WRITE) < 0)
+        return leave(ctx, self);
+    self->state = CONNECTION_LINGERING;
+    self->deadline_ns = tina_now_ns(ctx) + self->shard->program->server.linger_timeout_ns;
+    return linger(ctx, self);
+}
+
+static tina_effect linger(tina_ctx *ctx, connection *self) {
+    TINA_ASSERT(self->state == CONNECTION_LINGERING && self->context == NULL);
+    uint64_t now_ns = tina_now_ns(ctx);
+    if (self->deadline_ns <= now_ns)
+        return leave(ctx, self);
+    tina_io_op op = tina_op_recv(self->fd, self->shard->program->server.head_bytes);
+    return tina_io(tina_op_within(op, self->deadline_ns - now_ns));
+}
+
+// The runtime closes the socket.
+static tina_effect leave(tina_ctx *ctx, connection *self) {
+    http_shard *shard = self->shard;
+    http_shard_leave(shard, tina_handle_slot(tina_self(ctx)));
+    if (!tina_handle_is_none(shard->listener)) {
+        // Lost only when the pool of messages is empty, and then the listener's timer does it.
+        tina_send(ctx, shard->listener, HTTP_TAG_CONNECTION_ENDED, NULL, 0);
+        shard->listener = tina_handle_none();
+    }
+    return tina_done();
+}
+
+const tina_isolate_type http_connection_type = {
+    .name = "http_connection",
+    .init = connection_init,
+    .handle = connection_handle,
+    .struct_bytes = sizeof(connection),
+    .mailbox_max = 1,
+};

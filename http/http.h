@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An HTTP/1.1 server as a library: routes, and plain functions that answer requests.
+//
+//     socket ─▶ connection (an isolate) ─▶ parser ─▶ router ─▶ your handler(request, response)
+//                      ▲                                                 │ http_json, http_text ...
+//                      └────────────── response, in order ◀──────────────┘
+//
+// A request that reaches a handler is whole and unambiguous: anything that a proxy in front could
+// have read differently (RFC 9112) has been refused. All memory is set aside at boot; an idle
+// connection holds its isolate's struct only.
+//
+// A handler must not block: it runs on its shard's thread, as any isolate does.
+
+#ifndef TINA_HTTP_HTTP_H
+#define TINA_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/method.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/route.h"
+#include "reactor/io.h"
+#include "sched/isolate.h"
+#include "sched/spec.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// What is particular about a server. Zero means the default.
+typedef struct http_server {
+    const char *name;    // of the program; default "http"
+    const char *address; // "1.2.3.4", "::1" or "unix:/path"; default 127.0.0.1
+    uint16_t port;       // 0: the kernel chooses one
+    http_routes routes;
+
+    uint32_t connection_count; // a shard; more wait in the kernel's backlog; default 1,024
+    uint32_t backlog;          // default 1,024
+    uint32_t context_count;    // requests in progress at once, more are answered 503; default
+                               // connection_count, at most 1,024
+    uint32_t target_bytes;     // longer request targets are answered 414; default 8,192
+    uint32_t head_bytes;       // request line and fields, more is answered 431; default 12,288
+    uint32_t field_count;      // fields of a request, more are answered 431; default 100
+    uint32_t body_limit;       // of routes that state none; default 65,536
+    uint32_t large_body_count; // bodies in progress at once that do not fit behind their head
+                               // (4,096 bytes always do), more are answered 503; default 16
+    uint32_t response_bytes;   // a response's head and copied body; default 16,384
+
+    uint64_t idle_timeout_ns;   // without a request; then the connection closes; default 60 s
+    uint64_t header_timeout_ns; // a head's first to last byte, then 408; default 10 s
+    uint64_t body_timeout_ns;   // between two receipts of a body, then 408; default 30 s
+    uint64_t write_timeout_ns;  // for one batch of responses, then it closes; default 30 s
+    uint64_t linger_timeout_ns; // how long a client may still send after our last byte; default 2 s
+
+    // The program's own isolates, beside the server's two types.
+    const tina_type_slots *types;
+    uint32_t type_count;
+    const tina_child *children; // started before the listener
+    uint32_t child_count;
+
+    // Called once a listener's start, from its init, with the address that it is listening on.
+    void (*listening)(void *context, const tina_address *address, const char *backend);
+    void *listening_context;
+} http_server;
+
+#define HTTP_USER_TYPES_MAX    32u
+#define HTTP_USER_CHILDREN_MAX 32u
+
+// A server made ready to run: the spec, and what it points to.
+typedef struct http_program {
+    http_server server; // every default filled in
+    tina_spec spec;
+    tina_address address;
+    uint64_t room_bytes; // the largest body_limit
+    tina_type_slots types[HTTP_USER_TYPES_MAX + 2];
+    tina_child children[HTTP_USER_CHILDREN_MAX + 1];
+    const struct http_program *self; // the listener's args
+} http_program;
+
+// http_server_spec fills *program, which stays in place, unchanged, as long as program->spec is
+// used; the caller may still change the spec's fields that are not the server's. Returns false and
+// a sentence when a route or a number cannot work.
+bool http_server_spec(const http_server *server, http_program *program,
+                      char sentence[TINA_SENTENCE_BYTES]);
+
+// What a shard's server has done. Counters only grow; gauges (..._in_use) fall again, after a crash
+// when the connection's slot is used again.
+typedef struct http_counters {
+    uint64_t connections;        // accepted and given to a connection isolate
+    uint64_t accepts_failed;     // the OS refused, e.g. out of file descriptors
+    uint64_t accepts_delayed;    // connection_count was reached; the connection waited
+    uint64_t requests;           // answered, by a handler or for it
+    uint64_t requests_bad;       // refused by the parser
+    uint64_t responses_bad;      // 500 because a handler's response could not be made
+    uint64_t contexts_exhausted; // 503
+    uint64_t bodies_exhausted;   // 503
+    uint64_t timeouts;           // idle, header, body or write
+    uint64_t contexts_lost;      // their connection crashed; taken back
+    uint32_t connections_in_use;
+    uint32_t contexts_in_use;
+    uint32_t large_bodies_in_use;
+} http_counters;
+
+// http_count returns the counters of the shard that ctx runs on.
+const http_counters *http_count(tina_ctx *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

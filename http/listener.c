@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The listener: accepts, and gives each connection to an isolate of its own.
+//
+// When every connection slot is taken it keeps the one connection that it has accepted and stops:
+// the others wait in the kernel's backlog, where waiting costs nothing, until a connection ends.
+
+#include "core/assert.h"
+#include "http/connection.h"
+#include "http/shard.h"
+#include "sched/ctx.h"
+
+#define RETRY_NS                                                                                   \
+    UINT64_C(100000000) // after the OS refused, or when no connection says that it ends
+
+typedef enum listener_state {
+    LISTENER_ACCEPTING = 0,
+    LISTENER_FULL,    // `held` waits for a connection slot; a timer is set
+    LISTENER_REFUSED, // accept failed; a timer is set
+} listener_state;
+
+typedef struct listener {
+    http_shard *shard;
+    tina_fd fd;
+    tina_fd held;
+    tina_timer timer;
+    uint8_t state;    // listener_state
+    bool complaining; // the last accept failed, and the log says so
+} listener;
+
+static int32_t listen_begin(tina_ctx *ctx, listener *self, const http_program *program);
+static tina_effect accepted(tina_ctx *ctx, listener *self, const tina_message *m);
+static tina_effect accept_refused(tina_ctx *ctx, listener *self, int32_t result);
+static tina_effect connection_begin(tina_ctx *ctx, listener *self);
+static tina_effect retry(tina_ctx *ctx, listener *self);
+static tina_effect wait(tina_ctx *ctx, listener *self, listener_state state);
+
+static tina_effect listener_init(tina_ctx *ctx, void *self_, tina_bytes args) {
+    listener *self = self_;
+    TINA_ASSERT(args.bytes == sizeof(const http_program *));
+    const http_program *program = *(const http_program *const *)args.data;
+    self->shard = http_shard_open(tina_shard_memory(ctx), program);
+    int32_t result = listen_begin(ctx, self, program);
+    if (result < 0) {
+        char text[TINA_ADDRESS_TEXT_BYTES];
+        tina_address_format(&program->address, text);
+        tina_log(ctx, TINA_LOG_ERROR, "cannot listen on %s: %s", text, tina_io_error_text(result));
+        return tina_crash(result);
+    }
+    return tina_io_accept(self->fd);
+}
+
+static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    listener *self = self_;
+    switch (m->tag) {
+    case TINA_IO_ACCEPT_DONE:
+        return accepted(ctx, self, m);
+    case TINA_TIMER:
+    case TINA_YIELDED:
+    case HTTP_TAG_CONNECTION_ENDED:
+        return retry(ctx, self);
+    case TINA_SHUTDOWN:
+        self->shard->draining = true;
+        self->shard->listener = tina_handle_none();
+        return tina_done(); // and the runtime closes the sockets
+    default:
+        return tina_receive(); // a stranger's message
+    }
+}
+
+// Accepted sockets inherit TCP_NODELAY: a response's last segment must not wait for an
+// acknowledgement.
+static int32_t listen_begin(tina_ctx *ctx, listener *self, const http_program *program) {
+    const http_server *server = &program->server;
+    int32_t result = tina_listen(ctx, &program->address, server->backlog, &self->fd);
+    if (result < 0)
+        return result;
+    if (program->address.family != TINA_ADDRESS_UNIX)
+        result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_NO_DELAY, 1);
+    tina_address address;
+    if (result == 0)
+        result = tina_socket_local_address(ctx, self->fd, &address);
+    if (result == 0 && server->listening != NULL)
+        server->listening(server->listening_context, &address, tina_backend_name(ctx));
+    return result;
+}
+
+static tina_effect accepted(tina_ctx *ctx, listener *self, const tina_message *m) {
+    TINA_ASSERT(self->state == LISTENER_ACCEPTING);
+    if (m->io.result == TINA_IO_CANCELED)
+        return tina_receive(); // TINA_SHUTDOWN is next
+    if (m->io.result < 0)
+        return accept_refused(ctx, self, m->io.result);
+    if (self->complaining)
+        tina_log(ctx, TINA_LOG_INFO, "accepting connections again");
+    self->complaining = false;
+    self->held = m->io.fd;
+    return connection_begin(ctx, self);
+}
+
+// Whatever the reason, the next try comes after a while: accept(2) may go on failing for as long as
+// a limit is reached, and would then keep the processor busy with nothing.
+static tina_effect accept_refused(tina_ctx *ctx, listener *self, int32_t result) {
+    self->shard->counters.accepts_failed++;
+    if (!self->complaining)
+        tina_log(ctx, TINA_LOG_WARNING, "a connection cannot be accepted: %s; trying again",
+                 tina_io_error_text(result));
+    self->complaining = true;
+    return wait(ctx, self, LISTENER_REFUSED);
+}
+
+static tina_effect connection_begin(tina_ctx *ctx, listener *self) {
+    tina_bytes args = tina_bytes_of(&self->held, sizeof self->held);
+    tina_spawn_result result =
+        tina_spawn_with_fd(ctx, &http_connection_type, args, self->held, NULL);
+    if (result != TINA_SPAWN_OK) {
+        TINA_ASSERT(result == TINA_SPAWN_FULL || result == TINA_SPAWN_WORN_OUT);
+        self->shard->counters.accepts_delayed += self->state == LISTENER_ACCEPTING;
+        self->shard->listener = tina_self(ctx);
+        return wait(ctx, self, LISTENER_FULL);
+    }
+    self->shard->listener = tina_handle_none();
+    self->held = tina_fd_none();
+    self->state = LISTENER_ACCEPTING;
+    return tina_io_accept(self->fd);
+}
+
+static tina_effect retry(tina_ctx *ctx, listener *self) {
+    switch ((listener_state)self->state) {
+    case LISTENER_FULL:
+        tina_timer_cancel(ctx, self->timer);
+        return connection_begin(ctx, self);
+    case LISTENER_REFUSED:
+        self->state = LISTENER_ACCEPTING;
+        return tina_io_accept(self->fd);
+    case LISTENER_ACCEPTING:
+        break;
+    }
+    TINA_ASSERT(self->state == LISTENER_ACCEPTING);
+    return tina_io_accept(self->fd);
+}
+
+static tina_effect wait(tina_ctx *ctx, listener *self, listener_state state) {
+    self->state = (uint8_t)state;
+    self->timer = tina_timer_set(ctx, RETRY_NS, 0);
+    bool armed = self->timer.bits != 0;
+    // Without a timer left, a connection that ends says so; but nobody says that accept works
+    // again.
+    return armed || state == LISTENER_FULL ? tina_receive() : tina_yield();
+}
+
+const tina_isolate_type http_listener_type = {
+    .name = "http_listener",
+    .init = listener_init,
+    .handle = listener_handle,
+    .struct_bytes = sizeof(listener),
+};

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <assert.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "core/format.h"
+#include "http/connection.h"
+#include "http/http.h"
+#include "http/parse.h"
+#include "http/router.h"
+#include "http/shard.h"
+#include "sched/ctx.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+static void defaults_fill(http_server *server);
+static bool numbers_accepted(const http_server *server, char *sentence);
+static bool address_accepted(http_program *program, char *sentence);
+static void room_measure(http_program *program);
+static bool spec_fill(http_program *program, char *sentence);
+static bool refuse(char *sentence, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+bool http_server_spec(const http_server *server, http_program *program,
+                      char sentence[TINA_SENTENCE_BYTES]) {
+    static_assert(HTTP_ROUTER_SENTENCE_BYTES == TINA_SENTENCE_BYTES, "one buffer serves both");
+    memset(program, 0, sizeof *program);
+    program->server = *server;
+    program->self = program;
+    defaults_fill(&program->server);
+    if (!http_routes_check(&server->routes, sentence) ||
+        !numbers_accepted(&program->server, sentence) || !address_accepted(program, sentence))
+        return false;
+    room_measure(program);
+    return spec_fill(program, sentence);
+}
+
+const http_counters *http_count(tina_ctx *ctx) {
+    const http_shard *shard = tina_shard_memory(ctx);
+    return &shard->counters;
+}
+
+static void default_to(uint32_t *field, uint32_t value) {
+    if (*field == 0)
+        *field = value;
+}
+
+static void default_time(uint64_t *field, uint64_t seconds) {
+    if (*field == 0)
+        *field = seconds * SECOND_NS;
+}
+
+static void defaults_fill(http_server *server) {
+    if (server->name == NULL)
+        server->name = "http";
+    if (server->address == NULL)
+        server->address = "127.0.0.1";
+    default_to(&server->connection_count, 1024);
+    default_to(&server->backlog, 1024);
+    default_to(&server->context_count,
+               server->connection_count < 1024 ? server->connection_count : 1024);
+    default_to(&server->target_bytes, 8192);
+    default_to(&server->head_bytes, 12288);
+    default_to(&server->field_count, 100);
+    default_to(&server->body_limit, 65536);
+    default_to(&server->large_body_count, server->context_count < 16 ? server->context_count : 16);
+    default_to(&server->response_bytes, 16384);
+    default_time(&server->idle_timeout_ns, 60);
+    default_time(&server->header_timeout_ns, 10);
+    default_time(&server->body_timeout_ns, 30);
+    default_time(&server->write_timeout_ns, 30);
+    default_time(&server->linger_timeout_ns, 2);
+}
+
+typedef struct number_rule {
+    const char *field;
+    uint32_t value;
+    uint32_t least;
+    uint32_t most;
+} number_rule;
+
+static bool numbers_accepted(const http_server *server, char *sentence) {
+    const number_rule rules[] = {
+        {"routes.count", server->routes.count, 1, HTTP_ROUTE_COUNT_MAX},
+        {"connection_count", server->connection_count, 1, TINA_SLOT_COUNT_MAX},
+        {"context_count", server->context_count, 1, server->connection_count},
+        {"target_bytes", server->target_bytes, 64, 1u << 20},
+        {"head_bytes", server->head_bytes, server->target_bytes + 1024, 1u << 24},
+        {"field_count", server->field_count, 1, 1u << 16},
+        {"body_limit", server->body_limit, 1, 1u << 30},
+        {"large_body_count", server->large_body_count, 1, server->context_count},
+        {"response_bytes", server->response_bytes, HTTP_RESPONSE_BYTES_LEAST, 1u << 30},
+        {"type_count", server->type_count, 0, HTTP_USER_TYPES_MAX},
+        {"child_count", server->child_count, 0, HTTP_USER_CHILDREN_MAX},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        const number_rule *rule = &rules[i];
+        if (rule->value < rule->least || rule->value > rule->most)
+            return refuse(sentence, "%s is %u, but only %u to %u is possible here", rule->field,
+                          rule->value, rule->least, rule->most);
+    }
+    for (uint32_t i = 0; i < server->routes.count; i++) {
+        const http_route *route = &server->routes.route[i];
+        if (route->body_limit > 1u << 30)
+            return refuse(sentence, "the route %.80s has a body_limit of %u, but %u is the most",
+                          route->pattern, route->body_limit, 1u << 30);
+    }
+    return true;
+}
+
+static bool address_accepted(http_program *program, char *sentence) {
+    const http_server *server = &program->server;
+    if (tina_address_parse(server->address, server->port, &program->address))
+        return true;
+    return refuse(sentence, "the address %.80s is none; write 1.2.3.4, ::1 or unix:/path",
+                  server->address);
+}
+
+static void room_measure(http_program *program) {
+    http_server *server = &program->server;
+    program->room_bytes = server->body_limit;
+    for (uint32_t i = 0; i < server->routes.count; i++) {
+        if (server->routes.route[i].body_limit > program->room_bytes)
+            program->room_bytes = server->routes.route[i].body_limit;
+    }
+    if (program->room_bytes <= HTTP_PARSE_BODY_BYTES)
+        server->large_body_count = 0; // all fit behind their heads
+}
+
+static bool spec_fill(http_program *program, char *sentence) {
+    const http_server *server = &program->server;
+    tina_spec *spec = &program->spec;
+    for (uint32_t i = 0; i < server->type_count; i++)
+        program->types[i] = server->types[i];
+    program->types[server->type_count] = (tina_type_slots){&http_listener_type, 1};
+    program->types[server->type_count + 1] =
+        (tina_type_slots){&http_connection_type, server->connection_count};
+    for (uint32_t i = 0; i < server->child_count; i++)
+        program->children[i] = server->children[i];
+    program->children[server->child_count] = (tina_child){
+        .type = &http_listener_type, .args = tina_bytes_of(&program->self, sizeof program->self)};
+    spec->name = server->name;
+    spec->types = program->types;
+    spec->type_count = server->type_count + 2;
+    spec->children = program->children;
+    spec->child_count = server->child_count + 1;
+    spec->fd_count = server->connection_count + 64; // the listener's, and some for the program
+    spec->scratch_bytes = http_scratch_bytes(server) + 65536;
+    uint64_t memory = http_shard_bytes(program);
+    if (memory > UINT32_MAX)
+        return refuse(sentence,
+                      "contexts and large bodies take %llu bytes a shard, but 4 GiB is the most; "
+                      "lower context_count (%u), large_body_count (%u) or a body_limit",
+                      (unsigned long long)memory, server->context_count, server->large_body_count);
+    spec->shard_memory_bytes = (uint32_t)memory;
+    return true;
+}
+
+static bool refuse(char *sentence, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    tina_format_v(sentence, TINA_SENTENCE_BYTES, format, arguments);
+    va_end(arguments);
+    return false;
+}

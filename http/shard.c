@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/shard.h"
+
+#include "core/assert.h"
+#include "core/bits.h"
+
+typedef struct shard_layout {
+    uint64_t router_at;
+    uint64_t context_free_at;
+    uint64_t room_free_at;
+    uint64_t slots_at;
+    uint64_t contexts_at;
+    uint64_t context_stride;
+    uint64_t rooms_at;
+    uint64_t room_stride;
+    uint64_t bytes;
+} shard_layout;
+
+static shard_layout layout_of(const http_program *program);
+static uint64_t context_fields_at(void);
+static uint64_t context_buffer_at(const http_server *server);
+static uint64_t context_out_at(const http_server *server);
+static http_parser_limits limits_of(const http_server *server);
+static http_context *context_at(const http_shard *shard, uint32_t index);
+
+http_shard *http_shard_open(void *memory, const http_program *program) {
+    http_shard *shard = memory;
+    if (shard->program != NULL)
+        return shard;
+    const http_server *server = &program->server;
+    shard_layout layout = layout_of(program);
+    uint8_t *base = memory;
+    shard->program = program;
+    http_router_build(&shard->router, &server->routes, base + layout.router_at);
+    for (uint32_t i = 0; i < server->routes.count; i++)
+        shard->all_methods |= UINT64_C(1) << server->routes.route[i].method;
+    shard->contexts = base + layout.contexts_at;
+    shard->context_stride = layout.context_stride;
+    shard->context_free = (uint32_t *)(base + layout.context_free_at);
+    shard->context_free_count = server->context_count;
+    for (uint32_t i = 0; i < server->context_count; i++)
+        shard->context_free[i] = server->context_count - 1 - i;
+    shard->rooms = base + layout.rooms_at;
+    shard->room_stride = layout.room_stride;
+    shard->room_free = (uint32_t *)(base + layout.room_free_at);
+    shard->room_free_count = server->large_body_count;
+    for (uint32_t i = 0; i < server->large_body_count; i++)
+        shard->room_free[i] = server->large_body_count - 1 - i;
+    shard->slots = (http_connection_slot *)(base + layout.slots_at);
+    for (uint32_t i = 0; i < server->connection_count; i++)
+        shard->slots[i].context = HTTP_CONTEXT_NONE;
+    return shard;
+}
+
+uint64_t http_shard_bytes(const http_program *program) {
+    return layout_of(program).bytes;
+}
+
+static shard_layout layout_of(const http_program *program) {
+    const http_server *server = &program->server;
+    shard_layout layout;
+    uint64_t at = tina_align_up(sizeof(http_shard), 64);
+    layout.router_at = at;
+    at = tina_align_up(at + http_router_bytes(&server->routes), 64);
+    layout.context_free_at = at;
+    at += (uint64_t)server->context_count * sizeof(uint32_t);
+    layout.room_free_at = at;
+    at += (uint64_t)server->large_body_count * sizeof(uint32_t);
+    layout.slots_at = at;
+    at = tina_align_up(at + (uint64_t)server->connection_count * sizeof(http_connection_slot), 64);
+    layout.contexts_at = at;
+    layout.context_stride = tina_align_up(context_out_at(server) + server->response_bytes +
+                                              HTTP_BATCH_BYTES + HTTP_CONTINUE_BYTES,
+                                          64);
+    at += server->context_count * layout.context_stride;
+    layout.rooms_at = at;
+    layout.room_stride = tina_align_up(program->room_bytes, 64);
+    layout.bytes = at + server->large_body_count * layout.room_stride;
+    return layout;
+}
+
+static uint64_t context_fields_at(void) {
+    return tina_align_up(sizeof(http_context), 64);
+}
+
+static uint64_t context_buffer_at(const http_server *server) {
+    return tina_align_up(context_fields_at() + server->field_count * sizeof(http_field), 64);
+}
+
+static uint64_t context_out_at(const http_server *server) {
+    http_parser_limits limits = limits_of(server);
+    return tina_align_up(context_buffer_at(server) + http_parser_bytes(&limits), 64);
+}
+
+static http_parser_limits limits_of(const http_server *server) {
+    return (http_parser_limits){server->target_bytes, server->head_bytes, server->field_count};
+}
+
+void http_shard_enter(http_shard *shard, uint32_t slot) {
+    TINA_ASSERT(slot < shard->program->server.connection_count);
+    http_connection_slot *entry = &shard->slots[slot];
+    if (entry->context != HTTP_CONTEXT_NONE) {
+        http_context_give(shard, slot);
+        shard->counters.contexts_lost++;
+    }
+    if (!entry->live)
+        shard->counters.connections_in_use++;
+    entry->live = true;
+    shard->counters.connections++;
+}
+
+void http_shard_leave(http_shard *shard, uint32_t slot) {
+    http_connection_slot *entry = &shard->slots[slot];
+    TINA_ASSERT(entry->live);
+    if (entry->context != HTTP_CONTEXT_NONE)
+        http_context_give(shard, slot);
+    entry->live = false;
+    shard->counters.connections_in_use--;
+}
+
+http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx) {
+    TINA_ASSERT(shard->slots[slot].context == HTTP_CONTEXT_NONE);
+    if (shard->context_free_count == 0) {
+        shard->counters.contexts_exhausted++;
+        return NULL;
+    }
+    uint32_t index = shard->context_free[--shard->context_free_count];
+    shard->slots[slot].context = index;
+    shard->counters.contexts_in_use++;
+    const http_server *server = &shard->program->server;
+    http_context *context = context_at(shard, index);
+    uint8_t *base = (uint8_t *)context;
+    http_parser_limits limits = limits_of(server);
+    http_parser_init(&context->parser, &limits, base + context_buffer_at(server),
+                     (http_field *)(base + context_fields_at()));
+    context->request.ctx = ctx;
+    context->out = base + context_out_at(server);
+    context->out_bytes = 0;
+    context->room = 0;
+    context->tail = (tina_bytes){NULL, 0};
+    context->head_deadline_ns = 0;
+    context->answered = false;
+    return context;
+}
+
+void http_context_give(http_shard *shard, uint32_t slot) {
+    uint32_t index = shard->slots[slot].context;
+    TINA_ASSERT(index != HTTP_CONTEXT_NONE);
+    TINA_ASSERT(shard->context_free_count < shard->program->server.context_count);
+    http_room_give(shard, context_at(shard, index));
+    shard->context_free[shard->context_free_count++] = index;
+    shard->slots[slot].context = HTTP_CONTEXT_NONE;
+    shard->counters.contexts_in_use--;
+}
+
+bool http_room_take(http_shard *shard, http_context *context) {
+    TINA_ASSERT(context->room == 0);
+    if (shard->room_free_count == 0) {
+        shard->counters.bodies_exhausted++;
+        return false;
+    }
+    uint32_t index = shard->room_free[--shard->room_free_count];
+    context->room = index + 1;
+    shard->counters.large_bodies_in_use++;
+    http_parser_give_room(&context->parser, shard->rooms + index * shard->room_stride,
+                          shard->program->room_bytes);
+    return true;
+}
+
+void http_room_give(http_shard *shard, http_context *context) {
+    if (context->room == 0)
+        return;
+    shard->room_free[shard->room_free_count++] = context->room - 1;
+    context->room = 0;
+    shard->counters.large_bodies_in_use--;
+}
+
+static http_context *context_at(const http_shard *shard, uint32_t index) {
+    return (http_context *)(shard->contexts + index * shard->context_stride);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the connections of one shard share: the compiled routes, the pools of request contexts and
+// of room for large bodies, the date and the counters. It lies in the shard's memory, so that
+// neither a listener's crash nor a connection's takes it away.
+//
+// A connection that crashes cannot give its context back. The shard notes by slot who holds what:
+// the next connection in that slot, which can only exist once the last operation of the one before
+// is in, takes back what is noted there.
+
+#ifndef TINA_HTTP_SHARD_H
+#define TINA_HTTP_SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/date.h"
+#include "http/exchange.h"
+#include "http/http.h"
+#include "http/parse.h"
+#include "http/router.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Everything that a connection needs from a request's first byte to its response's last.
+typedef struct http_context {
+    http_parser parser;
+    http_request request;      // its match is valid from HTTP_PARSE_HEAD on
+    uint8_t *out;              // response_bytes more than it may hold when a response is begun
+    uint32_t out_bytes;        // written and not yet sent
+    uint32_t room;             // of a large body: index + 1; 0: none
+    tina_bytes tail;           // to be sent after out
+    uint64_t head_deadline_ns; // of the request being read; 0: none of its bytes is here
+    bool answered;             // the request stays until tail is sent
+} http_context;
+
+// Responses are gathered in out until more than this is there, and leave with one send.
+#define HTTP_BATCH_BYTES 8192u
+
+// "HTTP/1.1 100 Continue" and its empty line may stand before a response.
+#define HTTP_CONTINUE_BYTES 25u
+
+// A handler's scratch: quoting can make the longest target six times as long.
+static inline uint32_t http_scratch_bytes(const http_server *server) {
+    return 8 * server->target_bytes;
+}
+
+#define HTTP_CONTEXT_NONE UINT32_MAX
+
+typedef struct http_connection_slot {
+    uint32_t context; // that its connection holds, or HTTP_CONTEXT_NONE
+    bool live;
+} http_connection_slot;
+
+typedef struct http_shard {
+    const http_program *program; // NULL until opened
+    http_counters counters;
+    http_date date;
+    http_router router;
+    uint64_t all_methods; // that any route has
+    uint8_t *contexts;
+    uint64_t context_stride;
+    uint32_t *context_free; // a stack of indices, so that warm memory is used first
+    uint32_t context_free_count;
+    uint8_t *rooms; // for large bodies, room_stride each
+    uint64_t room_stride;
+    uint32_t *room_free;
+    uint32_t room_free_count;
+    http_connection_slot *slots; // by connection isolate
+    tina_handle listener;        // waits for a connection slot; none: it does not
+    bool draining;
+} http_shard;
+
+// http_shard_bytes returns how much memory http_shard_open needs; may exceed 32 bits.
+uint64_t http_shard_bytes(const http_program *program);
+
+// http_shard_open builds the shard's state in memory (zeroed, 128-byte aligned) unless it is there.
+http_shard *http_shard_open(void *memory, const http_program *program);
+
+// http_shard_enter notes that the connection in `slot` lives, and takes back what one before it
+// lost.
+void http_shard_enter(http_shard *shard, uint32_t slot);
+void http_shard_leave(http_shard *shard, uint32_t slot);
+
+// http_context_take returns a context for the connection in `slot`, or NULL when all are in use.
+http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx);
+void http_context_give(http_shard *shard, uint32_t slot);
+
+// http_room_take gives the context room for its parser's body; false when all is in use.
+bool http_room_take(http_shard *shard, http_context *context);
+void http_room_give(http_shard *shard, http_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
