@@ -3,6 +3,7 @@
 // The real thing: threads, signals, io_uring and loopback TCP. Every run of tina_run is a process
 // of its own (googletest's EXPECT_EXIT), whose status and stderr are the result.
 
+#include "sched/allocation.h"
 #include "sched/ctx.h"
 #include "sched/spec.h"
 #include "sched/system.h"
@@ -14,74 +15,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Allocation, seen from outside: while `armed`, every call on the shard's thread is counted.
-static thread_local bool on_shard = false;
-static volatile pid_t shard_thread = 0;
-static volatile bool armed = false;
-static volatile int allocations = 0;
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-
-// A sanitizer has an allocator of its own, which must not be replaced.
-#ifndef SANITIZED
-extern "C" {
-extern void *__libc_malloc(size_t);
-extern void *__libc_calloc(size_t, size_t);
-extern void *__libc_realloc(void *, size_t);
-extern void __libc_free(void *);
-
-static void Seen() {
-    if (armed && on_shard)
-        allocations = allocations + 1;
-}
-void *malloc(size_t bytes) {
-    Seen();
-    return __libc_malloc(bytes);
-}
-void *calloc(size_t count, size_t bytes) {
-    Seen();
-    return __libc_calloc(count, bytes);
-}
-void *realloc(void *memory, size_t bytes) {
-    Seen();
-    return __libc_realloc(memory, bytes);
-}
-void free(void *memory) {
-    Seen();
-    __libc_free(memory);
-}
-void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) {
-    Seen();
-    return reinterpret_cast<void *>(
-        syscall(SYS_mmap, address, bytes, protection, flags, fd, offset));
-}
-int munmap(void *address, size_t bytes) {
-    Seen();
-    return static_cast<int>(syscall(SYS_munmap, address, bytes));
-}
-}
-#endif
-
 namespace {
+
+volatile pid_t shard_thread = 0;
 
 struct Echo {
     tina_fd fd;
@@ -122,22 +65,6 @@ struct Listener {
     tina_fd fd;
     const Options *options;
 };
-
-void ForbidMapping() {
-    sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_munmap, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mremap, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_brk, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-    };
-    sock_fprog filter = {sizeof program / sizeof program[0], program};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
-        _exit(99);
-}
 
 tina_effect ListenerInit(tina_ctx *ctx, void *self_, tina_bytes args) {
     Listener *self = static_cast<Listener *>(self_);
