@@ -35,7 +35,7 @@ SMALL_LOADS = [Load("8 connections", 8, 1), Load("8 connections, pipelined 16", 
 PIPELINE_LUA = """
 init = function(args)
     local requests = {}
-    for i = 1, %d do requests[i] = wrk.format("GET", "/") end
+    for i = 1, %d do requests[i] = wrk.format("GET", "/hello") end
     batch = table.concat(requests)
 end
 request = function() return batch end
@@ -89,7 +89,7 @@ class Server:
     def response_bytes(self):
         """Asks once, as wrk does, and returns how many bytes the right answer took."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % self.port)
+            client.sendall(b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % self.port)
             answer = b""
             while not answer.endswith(b"\r\n\r\nHello, World!\n"):
                 received = client.recv(4096)
@@ -115,7 +115,7 @@ def start(name, arguments, core):
     """Starts a server that prints the port that the kernel chose."""
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, preexec_fn=pinned(core))
     for line in process.stdout:
-        found = re.search(r"listening on 127\.0\.0\.1:(\d+)", line)
+        found = re.search(r"listening on (?:http://)?127\.0\.0\.1:(\d+)", line)
         if found:
             return Server(name, process, int(found.group(1)))
     sys.exit("bench/http: %s ended with %d before it listened" % (name, process.wait()))
@@ -155,7 +155,7 @@ def measure(server, load, seconds, directory, core):
         command += ["-s", script]
     before = server.cpu_ns()
     wrk = subprocess.run(
-        command + ["http://127.0.0.1:%d/" % server.port],
+        command + ["http://127.0.0.1:%d/hello" % server.port],
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=pinned(core),
