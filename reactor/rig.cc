@@ -228,24 +228,28 @@ void Rig::reap() {
                 drained.push_back(events[i].token);
                 continue;
             }
-            Completion c = {};
-            while (tina_reactor_next(reactor, events[i].owner, &c)) {
-                c.owner = events[i].token;
-                if (c.buffer != TINA_IO_NO_BUFFER) {
-                    c.data.assign(static_cast<const char *>(tina_reactor_buffer(reactor, c.buffer)),
-                                  c.bytes);
-                    if (!keep_buffers) {
-                        give(c);
-                    }
-                }
-                completions.push_back(c);
-                c.data.clear();
-            }
+            take(events[i].owner, take_max);
         }
         tina_reactor_verify(reactor);
         if (count < reap_capacity) {
             return;
         }
+    }
+}
+
+void Rig::take(tina_reactor_owner *owner, uint32_t most) {
+    Completion c = {};
+    while (most-- > 0 && tina_reactor_next(reactor, owner, &c)) {
+        c.owner = owner->token;
+        if (c.buffer != TINA_IO_NO_BUFFER) {
+            c.data.assign(static_cast<const char *>(tina_reactor_buffer(reactor, c.buffer)),
+                          c.bytes);
+            if (!keep_buffers) {
+                give(c);
+            }
+        }
+        completions.push_back(c);
+        c.data.clear();
     }
 }
 

@@ -106,6 +106,9 @@ class Rig {
     std::vector<uint64_t> drained;
     bool keep_buffers = false; // completions keep their buffers until give()
     uint32_t reap_capacity = 16;
+    uint32_t take_max = UINT32_MAX; // completions taken of an owner when a reap names it
+    // Takes at most so many; the others stay until the next call, or until there is news.
+    void take(tina_reactor_owner *owner, uint32_t most = UINT32_MAX);
     void give(Completion &completion);
     const tina_reactor_counters &count() const {
         return *tina_reactor_count(reactor);

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// For tests of what every backend must do: one fixture, and every backend in every shape.
+
+#ifndef TINA_REACTOR_SUITE_H
+#define TINA_REACTOR_SUITE_H
+
+#include <errno.h>
+#include <linux/io_uring.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/prng.h"
+#include "reactor/reactor.h"
+#include "reactor/rig.h"
+
+inline tina_reactor_owner owner_of(uint64_t token) {
+    tina_reactor_owner owner = {};
+    owner.token = token;
+    return owner;
+}
+
+inline std::string pattern(size_t bytes) {
+    std::string text(bytes, 0);
+    for (size_t i = 0; i < bytes; i++) {
+        text[i] = static_cast<char>(tina_prng_mix(i));
+    }
+    return text;
+}
+
+struct Variant {
+    const char *name;
+    std::unique_ptr<Kind> (*make)();
+};
+
+inline std::unique_ptr<Kind> scripted() {
+    return std::make_unique<ScriptedKind>();
+}
+
+// Results last first, few bytes a send, one op a wait.
+inline std::unique_ptr<Kind> scripted_awkward() {
+    auto kind = std::make_unique<ScriptedKind>();
+    kind->settings.stage_count_max = 1;
+    kind->controls.reverse = true;
+    kind->controls.send_bytes_max = 99;
+    return kind;
+}
+
+inline std::unique_ptr<Kind> uring() {
+    return uring_kind();
+}
+
+// Every wait overflows the completion queue, and every flush the submission queue.
+inline std::unique_ptr<Kind> uring_tight() {
+    tina_reactor_uring_options options = {};
+    options.sq_entries = 2;
+    options.cq_entries = 2;
+    return uring_kind(options);
+}
+
+// A kernel that knows none of these flags.
+template <uint32_t kUnknown> std::unique_ptr<Kind> uring_without() {
+    tina_reactor_uring_options options = {};
+    options.setup = [](uint32_t entries, io_uring_params *params) {
+        if ((params->flags & kUnknown) != 0) {
+            return -EINVAL;
+        }
+        long fd = syscall(__NR_io_uring_setup, entries, params);
+        return fd < 0 ? -errno : static_cast<int>(fd);
+    };
+    return uring_kind(options);
+}
+
+inline auto every_variant() {
+    return testing::Values(Variant{"scripted", &scripted},
+                           Variant{"scripted_awkward", &scripted_awkward}, Variant{"uring", &uring},
+                           Variant{"uring_tight", &uring_tight},
+                           Variant{"uring_6_0", &uring_without<IORING_SETUP_DEFER_TASKRUN>},
+                           Variant{"uring_5_19", &uring_without<IORING_SETUP_SINGLE_ISSUER>},
+                           Variant{"uring_5_18", &uring_without<IORING_SETUP_TASKRUN_FLAG>},
+                           Variant{"uring_5_5", &uring_without<IORING_SETUP_SUBMIT_ALL>});
+}
+
+inline std::string variant_name(const testing::TestParamInfo<Variant> &v) {
+    return v.param.name;
+}
+
+class Suite : public testing::TestWithParam<Variant> {
+  protected:
+    void SetUp() override {
+        fds_before_ = open_fds();
+        kind = GetParam().make();
+        large = kind->large_bytes();
+    }
+    void TearDown() override {
+        for (int peer : peers) {
+            rig->far->close(peer);
+        }
+        if (rig != nullptr) {
+            rig.reset();
+        }
+        EXPECT_EQ(open_fds(), fds_before_);
+    }
+    void open(Sizes sizes = Sizes()) {
+        rig = std::make_unique<Rig>(*kind, sizes);
+    }
+    tina_fd pair(tina_reactor_owner *owner, int *peer) {
+        tina_fd fd = rig->pair(owner, peer);
+        peers.push_back(*peer);
+        return fd;
+    }
+    void forget(int peer) {
+        peers.erase(std::find(peers.begin(), peers.end(), peer));
+    }
+    void expect_empty() {
+        EXPECT_EQ(rig->count().fds_in_use, 0u);
+        EXPECT_EQ(rig->count().ops_in_use, 0u);
+        EXPECT_EQ(rig->count().buffers_in_use, 0u);
+    }
+
+    std::unique_ptr<Kind> kind;
+    std::unique_ptr<Rig> rig;
+    std::vector<int> peers;
+    uint32_t large = 0;
+
+  private:
+    size_t fds_before_ = 0;
+};
+
+#endif
