@@ -4,8 +4,11 @@
 // (or to something that behaves like one) and brings back numbers. It knows neither owners nor
 // generations nor deadlines; it copies `key` from the op to its result and judges nothing.
 //
-// A backend completes every staged op exactly once (multishot: once a result), also a cancelled one
-// (-ECANCELED), in any order; the result of a cancel op itself is never reported.
+// A backend completes every staged op exactly once, also a cancelled one (-ECANCELED), in any
+// order; the result of a cancel op itself is never reported. A multishot op completes once a
+// result, in order, and all but the last carry TINA_IO_MORE; a backend may end it after any of
+// them, also the first, and is given it again under the same key. So a cancel is for ops staged
+// before it.
 
 #ifndef TINA_REACTOR_BACKEND_H
 #define TINA_REACTOR_BACKEND_H

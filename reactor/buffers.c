@@ -12,8 +12,8 @@ static const uint8_t *buffer_at(const tina_reactor *reactor, uint32_t buffer) {
 
 void tina_buffers_hold(tina_reactor *reactor, uint32_t buffer) {
     TINA_ASSERT(buffer < reactor->config.buffer_count);
-    TINA_ASSERT(!reactor->buffer_held[buffer]);
-    reactor->buffer_held[buffer] = true;
+    TINA_ASSERT(!reactor->buffer_entries[buffer].held);
+    reactor->buffer_entries[buffer].held = true;
     reactor->counters.buffers_in_use++;
     reactor_unpoison(buffer_at(reactor, buffer), reactor->config.buffer_bytes);
 }
@@ -33,9 +33,9 @@ static void waiting_serve(tina_reactor *reactor) {
 
 void tina_buffers_give(tina_reactor *reactor, uint32_t buffer) {
     TINA_ASSERT(buffer < reactor->config.buffer_count);
-    TINA_ASSERT(reactor->buffer_held[buffer]);
+    TINA_ASSERT(reactor->buffer_entries[buffer].held);
     uint16_t id = (uint16_t)buffer;
-    reactor->buffer_held[buffer] = false;
+    reactor->buffer_entries[buffer].held = false;
     reactor->counters.buffers_in_use--;
     reactor_poison(buffer_at(reactor, buffer), reactor->config.buffer_bytes);
     reactor->backend->give_buffers(reactor->self, &id, 1);
@@ -68,7 +68,7 @@ void tina_buffers_retry_ended(tina_reactor *reactor, uint32_t op) {
 
 const void *tina_reactor_buffer(const tina_reactor *reactor, uint16_t buffer) {
     TINA_ASSERT(buffer < reactor->config.buffer_count);
-    TINA_ASSERT(reactor->buffer_held[buffer]);
+    TINA_ASSERT(reactor->buffer_entries[buffer].held);
     return buffer_at(reactor, buffer);
 }
 
@@ -82,7 +82,7 @@ static size_t buffers_bytes(const tina_reactor *reactor) {
 
 void tina_buffers_open(tina_reactor *reactor) {
     for (uint32_t buffer = 0; buffer < reactor->config.buffer_count; buffer++) {
-        reactor->buffer_held[buffer] = false;
+        reactor->buffer_entries[buffer] = (buffer_entry){.held = false};
     }
     reactor_poison(reactor->buffers, buffers_bytes(reactor));
 }

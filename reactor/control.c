@@ -15,7 +15,7 @@ int32_t tina_reactor_socket(tina_reactor *reactor, tina_reactor_owner *owner,
     if (os_fd < 0) {
         return os_fd;
     }
-    *fd = tina_fds_take(reactor, owner, os_fd);
+    *fd = tina_fds_own(reactor, tina_fds_take(reactor, os_fd), owner);
     return 0;
 }
 

@@ -53,20 +53,25 @@ bool tina_fds_full(const tina_reactor *reactor) {
     return reactor->free_fds.head == 0;
 }
 
-tina_fd tina_fds_take(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd) {
+uint32_t tina_fds_take(tina_reactor *reactor, int32_t os_fd) {
     uint32_t index = reactor->free_fds.head;
     TINA_ASSERT(os_fd >= 0);
     if (index == 0) {
-        return tina_fd_none();
+        return 0;
     }
     fd_entry *fd = &reactor->fds[index];
     TINA_ASSERT(fd->os_fd < 0);
     reactor->free_fds.head = fd->owner_next;
     fd->os_fd = os_fd;
-    fds_link(reactor, owner, index);
+    fd->owner_next = 0;
     reactor->counters.fds_in_use++;
+    return index;
+}
+
+tina_fd tina_fds_own(tina_reactor *reactor, uint32_t index, tina_reactor_owner *owner) {
+    fds_link(reactor, owner, index);
     tina_fd name = {(uint64_t)reactor->config.shard << 56 | (uint64_t)FD_FULL << 54 |
-                    (uint64_t)index << 32 | fd->generation};
+                    (uint64_t)index << 32 | reactor->fds[index].generation};
     return name;
 }
 
@@ -141,16 +146,6 @@ void tina_fds_op_ended(tina_reactor *reactor, uint32_t index, uint32_t op) {
     }
 }
 
-static bool fds_has_untaken(const tina_reactor *reactor, const tina_reactor_owner *owner,
-                            tina_fd name) {
-    for (uint32_t op = owner->done_head; op != 0; op = reactor->ops[op].owner_next) {
-        if (reactor->ops[op].fd == name.bits) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int32_t tina_reactor_movable(const tina_reactor *reactor, const tina_reactor_owner *owner,
                              tina_fd name) {
     uint32_t index = tina_fds_find(reactor, owner, name);
@@ -158,7 +153,7 @@ int32_t tina_reactor_movable(const tina_reactor *reactor, const tina_reactor_own
         return TINA_IO_BAD_FD;
     }
     const fd_entry *fd = &reactor->fds[index];
-    bool busy = fd->read_op != 0 || fd->write_op != 0 || fds_has_untaken(reactor, owner, name);
+    bool busy = fd->read_op != 0 || fd->write_op != 0 || tina_done_names(reactor, owner, name);
     return busy ? TINA_IO_BUSY : 0;
 }
 

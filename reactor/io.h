@@ -93,7 +93,7 @@ typedef enum tina_op_kind {
 #define TINA_IO_MULTISHOT 2u // accept, recv: stays armed and completes once a result
 
 // Flags of results.
-#define TINA_IO_MORE 1u // a multishot op is still armed
+#define TINA_IO_MORE 1u // not a multishot op's last
 
 // Results below zero are -errno, or one of these, which lie outside errno's range (1 to 4095).
 #define TINA_IO_TIMED_OUT (-4097) // the op's deadline passed
@@ -113,7 +113,7 @@ typedef struct tina_io_op {
     uint8_t kind;  // tina_op_kind
     uint8_t flags; // TINA_IO_SOME, TINA_IO_MULTISHOT
     uint16_t reserved;
-    uint32_t bytes; // recv: at most; send: exactly
+    uint32_t bytes; // recv: at most, 0 when multishot; send: exactly
     tina_fd fd;
     const void
         *data; // send: the bytes, untouched until completion; connect: a tina_address, copied
@@ -136,6 +136,21 @@ static inline tina_io_op tina_op_connect(tina_fd fd, const tina_address *address
 // holds.
 static inline tina_io_op tina_op_recv(tina_fd fd, uint32_t bytes_max) {
     tina_io_op op = {TINA_OP_RECV, 0, 0, bytes_max, fd, NULL, 0, 0};
+    return op;
+}
+
+// tina_op_accept_multishot accepts until it is canceled or an error ends it: each new fd is a
+// result with TINA_IO_MORE, the end is one without. TINA_IO_FDS_FULL ends it too.
+static inline tina_io_op tina_op_accept_multishot(tina_fd listener) {
+    tina_io_op op = {TINA_OP_ACCEPT, TINA_IO_MULTISHOT, 0, 0, listener, NULL, 0, 0};
+    return op;
+}
+
+// tina_op_recv_multishot receives until the stream ends (result 0), an error, or its cancel: each
+// result before that has TINA_IO_MORE and at most what one receive buffer holds. A deadline is for
+// the whole op.
+static inline tina_io_op tina_op_recv_multishot(tina_fd fd) {
+    tina_io_op op = {TINA_OP_RECV, TINA_IO_MULTISHOT, 0, 0, fd, NULL, 0, 0};
     return op;
 }
 
@@ -171,7 +186,7 @@ typedef struct tina_io_completion {
     uint16_t buffer;    // the reactor's; TINA_IO_NO_BUFFER: none
     int32_t result;     // >= 0, -errno, or a TINA_IO_... error
     uint32_t bytes;     // moved before the result, also when that is an error
-    uint32_t companion; // the submitter's word, see tina_reactor_set_companion
+    uint32_t companion; // the submitter's word, see tina_reactor_set_companion; 0 before the last
     tina_fd fd;         // the op's fd; accept: the new one
 } tina_io_completion;
 

@@ -10,14 +10,14 @@ static void free_ops_push(tina_reactor *reactor, uint32_t index, bool last) {
     op_queue *free_ops = &reactor->free_ops;
     op_entry *op = &reactor->ops[index];
     if (free_ops->head == 0) {
-        op->queue_next = 0;
+        op->queue.next = 0;
         free_ops->head = free_ops->tail = index;
     } else if (last) {
-        op->queue_next = 0;
-        reactor->ops[free_ops->tail].queue_next = index;
+        op->queue.next = 0;
+        reactor->ops[free_ops->tail].queue.next = index;
         free_ops->tail = index;
     } else {
-        op->queue_next = free_ops->head;
+        op->queue.next = free_ops->head;
         free_ops->head = index;
     }
 }
@@ -29,8 +29,8 @@ uint32_t tina_ops_take(tina_reactor *reactor, tina_reactor_owner *owner) {
     }
     op_entry *op = &reactor->ops[index];
     TINA_ASSERT(op->state == OP_FREE);
-    reactor->free_ops.head = op->queue_next;
-    op->queue_next = 0;
+    reactor->free_ops.head = op->queue.next;
+    op->queue.next = 0;
     op->owner = owner;
     op->owner_prev = 0;
     op->owner_next = owner->first_op;
@@ -46,7 +46,7 @@ uint32_t tina_ops_take(tina_reactor *reactor, tina_reactor_owner *owner) {
 void tina_ops_give(tina_reactor *reactor, uint32_t index) {
     op_entry *op = &reactor->ops[index];
     TINA_ASSERT(op->state != OP_FREE);
-    TINA_ASSERT((op->marks & OP_QUEUED) == 0);
+    TINA_ASSERT((op->marks & (OP_QUEUED | OP_NEWS)) == 0);
     uint32_t generation = op->generation + 1 != 0 ? op->generation + 1 : 1;
     *op = (op_entry){.generation = generation, .state = OP_FREE};
     free_ops_push(reactor, index, (generation & REST_MASK) == 0);
@@ -63,51 +63,58 @@ uint32_t tina_ops_find(const tina_reactor *reactor, uint64_t key) {
     return op->state != OP_FREE && op->generation == key >> 32 ? index : 0;
 }
 
-void tina_ops_push(tina_reactor *reactor, op_queue *queue, uint32_t index) {
+static op_links *links_in(tina_reactor *reactor, const op_queue *queue, uint32_t index) {
     op_entry *op = &reactor->ops[index];
-    TINA_ASSERT((op->marks & OP_QUEUED) == 0);
-    op->marks |= OP_QUEUED;
-    op->queue_next = 0;
-    op->queue_prev = queue->tail;
-    if (queue->tail != 0) {
-        reactor->ops[queue->tail].queue_next = index;
+    return queue == &reactor->news ? &op->news : &op->queue;
+}
+
+static uint8_t mark_of(const tina_reactor *reactor, const op_queue *queue) {
+    return queue == &reactor->news ? OP_NEWS : OP_QUEUED;
+}
+
+static void queue_link(tina_reactor *reactor, op_queue *queue, uint32_t index, op_links links) {
+    op_entry *op = &reactor->ops[index];
+    TINA_ASSERT((op->marks & mark_of(reactor, queue)) == 0);
+    op->marks |= mark_of(reactor, queue);
+    *links_in(reactor, queue, index) = links;
+    if (links.prev != 0) {
+        links_in(reactor, queue, links.prev)->next = index;
     } else {
         queue->head = index;
     }
-    queue->tail = index;
-}
-
-void tina_ops_push_front(tina_reactor *reactor, op_queue *queue, uint32_t index) {
-    op_entry *op = &reactor->ops[index];
-    TINA_ASSERT((op->marks & OP_QUEUED) == 0);
-    op->marks |= OP_QUEUED;
-    op->queue_prev = 0;
-    op->queue_next = queue->head;
-    if (queue->head != 0) {
-        reactor->ops[queue->head].queue_prev = index;
+    if (links.next != 0) {
+        links_in(reactor, queue, links.next)->prev = index;
     } else {
         queue->tail = index;
     }
-    queue->head = index;
+}
+
+void tina_ops_push(tina_reactor *reactor, op_queue *queue, uint32_t index) {
+    queue_link(reactor, queue, index, (op_links){queue->tail, 0});
+}
+
+void tina_ops_push_front(tina_reactor *reactor, op_queue *queue, uint32_t index) {
+    queue_link(reactor, queue, index, (op_links){0, queue->head});
 }
 
 void tina_ops_remove(tina_reactor *reactor, op_queue *queue, uint32_t index) {
     op_entry *op = &reactor->ops[index];
-    TINA_ASSERT((op->marks & OP_QUEUED) != 0);
-    op->marks &= (uint8_t)~OP_QUEUED;
-    if (op->queue_prev != 0) {
-        reactor->ops[op->queue_prev].queue_next = op->queue_next;
+    op_links *links = links_in(reactor, queue, index);
+    TINA_ASSERT((op->marks & mark_of(reactor, queue)) != 0);
+    op->marks &= (uint8_t)~mark_of(reactor, queue);
+    if (links->prev != 0) {
+        links_in(reactor, queue, links->prev)->next = links->next;
     } else {
         TINA_ASSERT(queue->head == index);
-        queue->head = op->queue_next;
+        queue->head = links->next;
     }
-    if (op->queue_next != 0) {
-        reactor->ops[op->queue_next].queue_prev = op->queue_prev;
+    if (links->next != 0) {
+        links_in(reactor, queue, links->next)->prev = links->prev;
     } else {
         TINA_ASSERT(queue->tail == index);
-        queue->tail = op->queue_prev;
+        queue->tail = links->prev;
     }
-    op->queue_prev = op->queue_next = 0;
+    *links = (op_links){0, 0};
 }
 
 void tina_ops_stage(tina_reactor *reactor, uint32_t index) {

@@ -15,7 +15,7 @@ typedef struct layout {
     uint64_t ops;
     uint64_t fds;
     uint64_t addresses;
-    uint64_t buffer_held;
+    uint64_t buffer_entries;
     uint64_t buffers;
     uint64_t backend;
     uint64_t bytes;
@@ -33,7 +33,7 @@ static layout layout_of(const tina_reactor_config *config) {
     at.ops = part(&end, ((uint64_t)config->op_count + 1) * sizeof(op_entry));
     at.fds = part(&end, ((uint64_t)config->fd_count + 1) * sizeof(fd_entry));
     at.addresses = part(&end, (uint64_t)config->connect_count * sizeof(tina_address));
-    at.buffer_held = part(&end, config->buffer_count * sizeof(bool));
+    at.buffer_entries = part(&end, config->buffer_count * sizeof(buffer_entry));
     at.buffers = part(&end, (uint64_t)config->buffer_count * config->buffer_bytes);
     at.backend = part(&end, config->backend->memory_bytes(config));
     at.bytes = tina_align_up(end, BLOCK_ALIGNMENT);
@@ -70,7 +70,7 @@ int tina_reactor_open(const tina_reactor_config *config, void *memory, tina_reac
         .ops = (op_entry *)(void *)(base + at.ops),
         .fds = (fd_entry *)(void *)(base + at.fds),
         .addresses = (tina_address *)(void *)(base + at.addresses),
-        .buffer_held = (bool *)(base + at.buffer_held),
+        .buffer_entries = (buffer_entry *)(void *)(base + at.buffer_entries),
         .buffers = base + at.buffers,
         .config = *config,
     };

@@ -32,7 +32,8 @@ int32_t tina_reactor_submit(tina_reactor *reactor, tina_reactor_owner *owner, co
     entry->bytes = op->bytes;
     entry->kind = op->kind;
     entry->flags = op->flags;
-    if (op->kind == TINA_OP_RECV && op->bytes > reactor->config.buffer_bytes) {
+    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
+    if (op->kind == TINA_OP_RECV && (multishot || op->bytes > reactor->config.buffer_bytes)) {
         entry->bytes = reactor->config.buffer_bytes;
     }
     reactor->counters.submitted++;
@@ -48,10 +49,22 @@ int32_t tina_reactor_submit(tina_reactor *reactor, tina_reactor_owner *owner, co
     return 0;
 }
 
+static uint8_t op_flags(uint8_t kind) {
+    switch (kind) {
+    case TINA_OP_SEND:
+        return TINA_IO_SOME;
+    case TINA_OP_ACCEPT:
+    case TINA_OP_RECV:
+        return TINA_IO_MULTISHOT;
+    default:
+        return 0;
+    }
+}
+
 static bool op_is_in_range(const tina_io_op *op) {
     const tina_address *address = op->data;
-    uint8_t flags = op->kind == TINA_OP_SEND ? TINA_IO_SOME : 0;
-    if ((op->flags & ~flags) != 0 || op->offset != 0) {
+    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
+    if ((op->flags & ~op_flags(op->kind)) != 0 || op->offset != 0) {
         return false;
     }
     switch (op->kind) {
@@ -63,7 +76,7 @@ static bool op_is_in_range(const tina_io_op *op) {
                address->family <= TINA_ADDRESS_UNIX &&
                address->path_bytes <= TINA_UNIX_PATH_BYTES_MAX;
     case TINA_OP_RECV:
-        return op->bytes > 0;
+        return multishot ? op->bytes == 0 : op->bytes > 0;
     case TINA_OP_SEND:
         return op->data != NULL && op->bytes > 0 && op->bytes <= INT32_MAX;
     default:
@@ -126,11 +139,16 @@ void tina_ops_cancel(tina_reactor *reactor, uint32_t index, int32_t reason) {
                         index);
         tina_completions_add(reactor, index, reason);
         return;
+    case OP_PAUSED:
+        tina_completions_add(reactor, index, reason);
+        return;
     case OP_FLYING:
         if (op->kind != TINA_OP_CLOSE && (op->marks & OP_CANCELED) == 0) {
             op->marks |= OP_CANCELED;
             op->result = reason;
-            tina_ops_push(reactor, &reactor->staged, index);
+            if ((op->marks & OP_PAUSING) == 0) {
+                tina_ops_push(reactor, &reactor->staged, index);
+            }
         }
         return;
     case OP_CLOSING:
@@ -161,7 +179,8 @@ void tina_reactor_set_companion(tina_reactor *reactor, tina_io_id id, uint32_t c
 
 static tina_backend_op op_for_backend(const tina_reactor *reactor, uint32_t index) {
     const op_entry *op = &reactor->ops[index];
-    const uint8_t *bytes = op->data;
+    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
+    const uint8_t *bytes = multishot ? NULL : op->data;
     uint32_t sent = op->kind == TINA_OP_SEND ? op->sent : 0;
     tina_backend_op staged = {.key = op_key(reactor, index), .kind = TINA_OP_CANCEL};
     if (op->state == OP_STAGED) {
@@ -180,7 +199,7 @@ static uint32_t staged_flush(tina_reactor *reactor) {
     for (;;) {
         uint32_t count = 0;
         uint32_t index = reactor->staged.head;
-        for (; index != 0 && count < 32; index = reactor->ops[index].queue_next) {
+        for (; index != 0 && count < 32; index = reactor->ops[index].queue.next) {
             batch[count++] = op_for_backend(reactor, index);
         }
         uint32_t taken = count == 0 ? 0 : reactor->backend->stage(reactor->self, batch, count);
@@ -257,7 +276,7 @@ bool tina_reactor_release(tina_reactor *reactor, tina_reactor_owner *owner) {
         next = reactor->ops[index].owner_next; // an op that was only staged leaves the list here
         tina_ops_cancel(reactor, index, TINA_IO_CANCELED);
     }
-    tina_completions_drop(reactor, owner);
+    tina_done_drop(reactor, owner);
     while (owner->first_fd != 0) {
         tina_fds_begin_close(reactor, owner->first_fd, 0);
     }

@@ -54,13 +54,15 @@ typedef struct tina_reactor_owner {
 typedef struct tina_reactor_counters {
     uint64_t submitted;
     uint64_t completed;
-    uint64_t refused;         // submit returned an error
-    uint64_t canceled;        // completed TINA_IO_CANCELED or TINA_IO_TIMED_OUT
-    uint64_t stale;           // backend results for ops that no longer exist
-    uint64_t buffers_awaited; // a receive found no buffer and was queued
-    uint64_t fds_dropped;     // accepted for a dead owner, or with the fd table full, and closed
-    uint64_t fds_retired;     // rows of the fd table that wore out
-    uint64_t waits;           // system calls made by tina_reactor_wait
+    uint64_t refused;           // submit returned an error
+    uint64_t canceled;          // completed TINA_IO_CANCELED or TINA_IO_TIMED_OUT
+    uint64_t stale;             // backend results for ops that no longer exist
+    uint64_t buffers_awaited;   // a receive found no buffer and was queued
+    uint64_t multishot_results; // with TINA_IO_MORE
+    uint64_t multishot_pauses;  // times that one waited for its owner to take them
+    uint64_t fds_dropped;       // accepted for a dead owner, or with the fd table full, and closed
+    uint64_t fds_retired;       // rows of the fd table that wore out
+    uint64_t waits;             // system calls made by tina_reactor_wait
     uint32_t fds_in_use;
     uint32_t ops_in_use;
     uint32_t buffers_in_use; // held by completions not yet given back
@@ -95,7 +97,7 @@ bool tina_reactor_is_owner(const tina_reactor *reactor, const tina_reactor_owner
                            tina_io_id id);
 
 // tina_reactor_set_companion attaches the submitter's word (the shard keeps its deadline timer
-// there) to an op in flight; it comes back in the completion. 0 until set.
+// there) to an op in flight; it comes back in the (last) completion. 0 until set.
 void tina_reactor_set_companion(tina_reactor *reactor, tina_io_id id, uint32_t companion);
 
 // tina_reactor_flush hands what is staged to the backend; no system call.
@@ -116,12 +118,18 @@ typedef struct tina_reactor_event {
 // how many events it wrote (at most capacity; call again when all are used).
 uint32_t tina_reactor_reap(tina_reactor *reactor, tina_reactor_event *events, uint32_t capacity);
 
+// A multishot op with this many results not taken is paused, in the kernel and not in its owner's
+// eyes, until all are; a receive already when it has a quarter of the receive buffers, so that one
+// connection leaves some to others. What the kernel did before it heard of that is delivered too.
+#define TINA_MULTISHOT_UNTAKEN_MAX 16u
+
 // tina_reactor_next takes the owner's oldest completion; false when there is none. A buffer in it
 // is the caller's to give back with tina_reactor_give_buffer.
 bool tina_reactor_next(tina_reactor *reactor, tina_reactor_owner *owner,
                        tina_io_completion *completion);
 
-// tina_reactor_next_of takes the completion of one op, past older ones; false when it is not in.
+// tina_reactor_next_of takes the (oldest) completion of one op, past older ones of others; false
+// when there is none.
 bool tina_reactor_next_of(tina_reactor *reactor, tina_reactor_owner *owner, tina_io_id id,
                           tina_io_completion *completion);
 

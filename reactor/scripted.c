@@ -13,9 +13,13 @@
 
 typedef struct scripted_op {
     tina_backend_op op;
-    int32_t failure; // fail_next's
+    int32_t failure;  // fail_next's
+    uint32_t results; // so far
     bool canceled;
 } scripted_op;
+
+// Results with TINA_IO_MORE that may lie here; every op has room for its last one besides.
+#define MORE_MAX 64u
 
 struct tina_scripted {
     tina_scripted_controls controls;
@@ -26,10 +30,10 @@ struct tina_scripted {
     uint32_t staged_count; // since the last wait
     uint32_t stage_count_max;
     uint32_t op_count;
-    tina_backend_result *results; // a ring of op_count
-    uint32_t result_first;
+    tina_backend_result *results; // oldest first
     uint32_t result_count;
-    uint16_t *lent; // a stack
+    uint32_t more_count; // of them
+    uint16_t *lent;      // a stack
     uint32_t lent_count;
     bool woken;
 };
@@ -80,24 +84,58 @@ static int32_t op_try(tina_scripted *s, const scripted_op *pending, uint16_t *bu
     }
 }
 
+static void result_push(tina_scripted *s, const tina_backend_result *result) {
+    TINA_ASSERT(s->result_count < s->op_count + MORE_MAX);
+    s->results[s->result_count++] = *result;
+    s->more_count += result->flags == TINA_IO_MORE;
+}
+
+static tina_backend_result result_remove(tina_scripted *s, uint32_t at) {
+    tina_backend_result result = s->results[at];
+    s->result_count--;
+    s->more_count -= result.flags == TINA_IO_MORE;
+    for (; at < s->result_count; at++) {
+        s->results[at] = s->results[at + 1];
+    }
+    return result;
+}
+
+static bool is_multishot(const scripted_op *pending) {
+    return (pending->op.flags & TINA_IO_MULTISHOT) != 0;
+}
+
+// Whether an op stays armed after a result.
+static bool stays(const tina_scripted *s, const scripted_op *pending, int32_t result) {
+    bool good = pending->op.kind == TINA_OP_ACCEPT ? result >= 0 : result > 0;
+    uint32_t most = s->controls.multishot_max;
+    return is_multishot(pending) && good && s->more_count < MORE_MAX &&
+           (most == 0 || pending->results < most);
+}
+
 static bool pending_pass(tina_scripted *s) {
+    bool moved = false;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < s->pending_count; i++) {
-        const scripted_op *pending = &s->pending[i];
+        scripted_op *pending = &s->pending[i];
+        bool canceled = pending->canceled && !s->controls.late_cancels;
         uint16_t buffer = TINA_IO_NO_BUFFER;
-        int32_t result = op_try(s, pending, &buffer);
-        if (result == -EAGAIN && pending->canceled && !s->controls.late_cancels) {
+        // What is ready wins over a cancel, but only once.
+        int32_t result = canceled && is_multishot(pending) ? -EAGAIN : op_try(s, pending, &buffer);
+        if (result == -EAGAIN && canceled) {
             result = -ECANCELED;
         }
-        if (result == -EAGAIN) {
-            s->pending[kept++] = *pending;
-            continue;
+        if (result != -EAGAIN) {
+            moved = true;
+            pending->results++;
+            uint8_t flags = stays(s, pending, result) ? TINA_IO_MORE : 0;
+            tina_backend_result r = {pending->op.key, result, buffer, flags, 0};
+            result_push(s, &r);
+            if (flags == 0) {
+                continue;
+            }
         }
-        TINA_ASSERT(s->result_count < s->op_count);
-        uint32_t last = (s->result_first + s->result_count++) % s->op_count;
-        s->results[last] = (tina_backend_result){pending->op.key, result, buffer, 0, 0};
+        s->pending[kept++] = *pending;
     }
-    bool moved = kept < s->pending_count;
     s->pending_count = kept;
     return moved;
 }
@@ -139,9 +177,9 @@ static uint32_t scripted_stage(void *self, const tina_backend_op *ops, uint32_t 
             continue;
         }
         TINA_ASSERT(op->key != 0 && op->kind < TINA_OP_KIND_COUNT);
-        TINA_ASSERT(s->pending_count + s->result_count < s->op_count);
+        TINA_ASSERT(s->pending_count + s->result_count - s->more_count < s->op_count);
         int32_t *failure = &s->controls.fail_next[op->kind];
-        s->pending[s->pending_count++] = (scripted_op){*op, *failure, false};
+        s->pending[s->pending_count++] = (scripted_op){.op = *op, .failure = *failure};
         *failure = 0;
     }
     return taken;
@@ -151,13 +189,14 @@ static uint32_t scripted_reap(void *self, tina_backend_result *results, uint32_t
     tina_scripted *s = self;
     uint32_t count = 0;
     while (count < capacity && s->result_count > 0 && !s->controls.hold) {
-        s->result_count--;
+        uint32_t at = 0;
         if (s->controls.reverse) {
-            results[count++] = s->results[(s->result_first + s->result_count) % s->op_count];
-        } else {
-            results[count++] = s->results[s->result_first];
-            s->result_first = (s->result_first + 1) % s->op_count;
+            uint64_t key = s->results[s->result_count - 1].key;
+            while (s->results[at].key != key) {
+                at++;
+            }
         }
+        results[count++] = result_remove(s, at);
     }
     return count;
 }
@@ -200,7 +239,8 @@ static uint64_t scripted_carve(const tina_reactor_config *config, uint8_t *base)
     net_socket *sockets = carve(base, &end, sockets_max * sizeof *sockets);
     uint8_t *bytes = carve(base, &end, (uint64_t)sockets_max * pipe_bytes_of(config));
     scripted_op *pending = carve(base, &end, config->op_count * sizeof *pending);
-    tina_backend_result *results = carve(base, &end, config->op_count * sizeof *results);
+    tina_backend_result *results =
+        carve(base, &end, ((uint64_t)config->op_count + MORE_MAX) * sizeof *results);
     uint16_t *lent = carve(base, &end, config->buffer_count * sizeof *lent);
     if (base != NULL) {
         *s = (tina_scripted){.pending = pending, .results = results, .lent = lent};

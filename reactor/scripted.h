@@ -31,9 +31,10 @@ typedef struct tina_scripted_options {
 typedef struct tina_scripted_controls {
     // The test writes these, at any time.
     bool hold;                             // completions stay inside
-    bool reverse;                          // completions come out last first
+    bool reverse;                          // completions come out last first, each op's in order
     bool late_cancels;                     // cancels take no effect
     uint32_t send_bytes_max;               // of one send; 0: no bound
+    uint32_t multishot_max;                // results before a multishot op ends; 0: no bound
     int32_t fail_next[TINA_OP_KIND_COUNT]; // the errno of the next op staged of a kind; then 0
     int32_t fail_wait;                     // the errno of every wait; 0: none
 

@@ -44,12 +44,13 @@ inline std::unique_ptr<Kind> scripted() {
     return std::make_unique<ScriptedKind>();
 }
 
-// Results last first, few bytes a send, one op a wait.
+// Results last first, few bytes a send, few results a multishot op, one op a wait.
 inline std::unique_ptr<Kind> scripted_awkward() {
     auto kind = std::make_unique<ScriptedKind>();
     kind->settings.stage_count_max = 1;
     kind->controls.reverse = true;
     kind->controls.send_bytes_max = 99;
+    kind->controls.multishot_max = 3;
     return kind;
 }
 

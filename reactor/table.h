@@ -15,35 +15,46 @@
 #include "reactor/reactor.h"
 
 typedef enum op_state {
-    OP_FREE = 0, // queue_next: the next free row
+    OP_FREE = 0, // queue.next: the next free row
     OP_STAGED,   // in the staged queue; the backend does not know it
     OP_WAITING,  // a receive in the waiting queue: there was data and no buffer
-    OP_FLYING,   // with the backend until its result; in the staged queue while its cancel is
-    OP_CLOSING,  // a close that waits for the other ops of its fd; in no queue
-    OP_DONE,     // in its owner's done list; in the news queue until reap has told of it
-    OP_DRAINED,  // in the news queue: the last op of a released owner, whose news it carries
+    OP_FLYING,  // with the backend until its (last) result; in the staged queue while its cancel is
+    OP_PAUSED,  // a multishot op whose results wait to be taken; in no queue
+    OP_CLOSING, // a close that waits for the other ops of its fd; in no queue
+    OP_DONE,    // in its owner's done list
+    OP_DRAINED, // in the news queue: the last op of a released owner, whose news it carries
 } op_state;
 
 typedef enum op_mark {
     OP_QUEUED = 1,   // in the queue that its state names
     OP_CANCELED = 2, // asked to end; `result` holds the reason
     OP_RETRY = 4,    // a receive staged again because a buffer came home; counted in retry_count
+    OP_PAUSING = 8,  // a multishot op whose results are at their bound: the backend is to end it
+    OP_NEWS = 16,    // in the news queue: it has something for its owner that reap has not told of
 } op_mark;
+
+typedef struct op_links {
+    uint32_t prev;
+    uint32_t next;
+} op_links;
 
 typedef struct op_entry {
     tina_reactor_owner *owner;
-    const void *data; // send: all its bytes; connect: its copy of the address
-    uint64_t fd;      // bits of a tina_fd; accept, once done: the new one
+    union {
+        const void *data; // in flight; send: all its bytes; connect: its copy of the address
+        op_links news;    // done, or multishot
+    };
+    uint64_t fd; // bits of a tina_fd; accept, once done: the new one
     uint32_t generation;
     uint32_t bytes;
     union {
-        uint32_t sent;   // send: bytes that the backend took so far
-        uint32_t buffer; // recv, once done
+        uint32_t sent;    // send: bytes that the backend took so far
+        uint32_t buffer;  // recv, once done
+        uint32_t untaken; // multishot: results in the done list, the last one not counted
     };
     uint32_t owner_prev; // the owner's ops in flight; owner_next also links its done list
     uint32_t owner_next;
-    uint32_t queue_prev;
-    uint32_t queue_next;
+    op_links queue;
     uint32_t companion;
     int32_t result;
     uint8_t kind;
@@ -54,22 +65,41 @@ typedef struct op_entry {
 
 static_assert(sizeof(op_entry) == 64, "one line an op");
 
-// A row is free (os_fd < 0; owner_next: the next free row), open (it has an owner) or closing (it
-// has none: no handle reaches it, and it goes when its ops have ended).
+// A row is free (os_fd < 0; owner_next: the next free row), open (it has an owner), accepted by a
+// multishot op and not taken (it has none: nobody knows its name), or closing (it has none any
+// more: no handle reaches it, and it goes when its ops have ended).
 typedef struct fd_entry {
     tina_reactor_owner *owner;
     int32_t os_fd;
     uint32_t generation;
     uint32_t read_op; // in flight: accept, recv; connect is in both
     uint32_t write_op;
-    uint32_t owner_prev;
     union {
-        uint32_t owner_next;
-        uint32_t close_op; // closing: who waits for it; 0: nobody, its owner was released
+        uint32_t owner_prev;
+        uint32_t accepted_by; // not taken: whose result it is; closing: 0
+    };
+    union {
+        uint32_t owner_next; // not taken: its owner's done list
+        uint32_t close_op;   // closing: who waits for it; 0: nobody, its owner was released
     };
 } fd_entry;
 
 static_assert(sizeof(fd_entry) == 32, "two rows a line");
+
+typedef struct buffer_entry {
+    uint32_t done_next;   // result of a multishot op, not taken: its owner's done list
+    uint32_t received_by; // ... whose result it is, else 0
+    uint32_t bytes;       // ... how many
+    bool held;            // by a completion, until it is given back
+} buffer_entry;
+
+// Where a done list goes on: a row of one of three tables. One result is a row of the ops. Those of
+// a multishot op lie where they take up no op: in what they bring, a buffer or an fd. So an owner's
+// completions are in one list in the order in which they came, and none ever lacks a place.
+#define DONE_OP     UINT32_C(0)
+#define DONE_BUFFER (UINT32_C(1) << 30)
+#define DONE_FD     (UINT32_C(2) << 30)
+#define DONE_TABLE  (UINT32_C(3) << 30)
 
 typedef struct op_queue {
     uint32_t head;
@@ -84,7 +114,7 @@ struct tina_reactor {
     op_queue staged;
     op_queue waiting;
     op_queue news;
-    op_queue free_ops; // linked by queue_next only
+    op_queue free_ops; // linked by queue.next only
     op_queue free_fds; // linked by owner_next
     uint32_t flying_count;
     uint32_t retry_count;
@@ -92,7 +122,7 @@ struct tina_reactor {
     bool closing;          // tina_reactor_close runs: owners are not to be touched
     tina_address *addresses;
     uint8_t *buffers;
-    bool *buffer_held; // by a completion, until it is given back
+    buffer_entry *buffer_entries;
     tina_reactor_config config;
     tina_reactor_counters counters;
 };
@@ -136,8 +166,9 @@ void tina_addresses_give(tina_reactor *reactor, const tina_address *address);
 // fd_table.c
 
 void tina_fds_open(tina_reactor *reactor);
-// Gives an os_fd an owner and a name; none when every row is in use.
-tina_fd tina_fds_take(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd);
+// Gives an os_fd a row, or returns 0 when every one is in use; and then an owner and a name.
+uint32_t tina_fds_take(tina_reactor *reactor, int32_t os_fd);
+tina_fd tina_fds_own(tina_reactor *reactor, uint32_t index, tina_reactor_owner *owner);
 void tina_fds_give(tina_reactor *reactor, uint32_t index);
 // Returns 0 when fd names nothing that is open and owner's.
 uint32_t tina_fds_find(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd);
@@ -160,8 +191,26 @@ void tina_buffers_retry_ended(tina_reactor *reactor, uint32_t op);
 
 // Takes what the backend has and turns it into completions.
 void tina_completions_take(tina_reactor *reactor);
+// What an owner is told of a backend's result.
+int32_t tina_completions_result(const op_entry *op, int32_t result);
 // Ends an op that is in no queue.
 void tina_completions_add(tina_reactor *reactor, uint32_t op, int32_t result);
-void tina_completions_drop(tina_reactor *reactor, tina_reactor_owner *owner);
+
+// done_list.c
+
+void tina_done_append(tina_reactor *reactor, tina_reactor_owner *owner, uint32_t at);
+// Drops an op that has ended, in no list, and what it brought.
+void tina_done_drop_op(tina_reactor *reactor, uint32_t index);
+void tina_done_drop(tina_reactor *reactor, tina_reactor_owner *owner);
+bool tina_done_names(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd);
+
+// multishot.c
+
+// A result after which the backend goes on, and the last one of an op that it had.
+void tina_multishot_more(tina_reactor *reactor, uint32_t op, const tina_backend_result *result);
+void tina_multishot_last(tina_reactor *reactor, uint32_t op, const tina_backend_result *result);
+// A result that was in the done list is there no more.
+void tina_multishot_taken(tina_reactor *reactor, uint32_t op);
+uint32_t tina_multishot_untaken_max(const tina_reactor *reactor, uint8_t kind);
 
 #endif

@@ -53,17 +53,25 @@ static void connect_prepare(uring *u, struct io_uring_sqe *sqe, const tina_backe
 }
 
 static void op_prepare(uring *u, struct io_uring_sqe *sqe, const tina_backend_op *op) {
+    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
     int whole = (op->flags & TINA_IO_SOME) == 0 ? MSG_WAITALL : 0;
     switch (op->kind) {
     case TINA_OP_ACCEPT:
         // Not SOCK_NONBLOCK: on such a file io_uring answers EAGAIN where it should wait.
         io_uring_prep_accept(sqe, op->os_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (multishot && u->kernel.accept_multishot) {
+            sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
+        }
         break;
     case TINA_OP_CONNECT:
         connect_prepare(u, sqe, op);
         break;
     case TINA_OP_RECV:
         io_uring_prep_recv(sqe, op->os_fd, NULL, op->bytes, 0);
+        if (multishot && u->kernel.recv_multishot) {
+            sqe->ioprio |= IORING_RECV_MULTISHOT;
+            sqe->len = 0; // a buffer's
+        }
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = TINA_URING_BUFFER_GROUP;
         break;

@@ -169,6 +169,9 @@ int tina_uring_open(tina_uring_kernel *kernel, const tina_reactor_uring_options 
         return failed;
     }
     ring_fd_register(kernel, &calls);
+    // A flag of the same release as the op's own, which only an armed op would show.
+    kernel->accept_multishot = (kernel->ring.flags & IORING_SETUP_TASKRUN_FLAG) != 0;
+    kernel->recv_multishot = (kernel->ring.flags & IORING_SETUP_SINGLE_ISSUER) != 0;
     return 0;
 }
 

@@ -17,6 +17,8 @@ typedef struct tina_uring_kernel {
     int enter_fd;         // ring_fd, or its registered index
     uint32_t enter_flags; // IORING_ENTER_REGISTERED_RING
     int event_fd;
+    bool accept_multishot; // Linux 5.19
+    bool recv_multishot;   // 6.0
 } tina_uring_kernel;
 
 #define TINA_URING_BUFFER_GROUP 0

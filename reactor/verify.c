@@ -3,26 +3,53 @@
 #include "reactor/reactor.h"
 #include "reactor/table.h"
 
+static uint32_t untaken_of(const op_entry *op) {
+    return (op->flags & TINA_IO_MULTISHOT) != 0 ? op->untaken : 0;
+}
+
 static uint32_t queue_verify(const tina_reactor *reactor, const op_queue *queue) {
     uint32_t count = 0;
     uint32_t previous = 0;
-    for (uint32_t index = queue->head; index != 0; index = reactor->ops[index].queue_next) {
+    for (uint32_t index = queue->head; index != 0; index = reactor->ops[index].queue.next) {
         const op_entry *op = &reactor->ops[index];
-        TINA_ASSERT(op->queue_prev == previous);
+        TINA_ASSERT(op->queue.prev == previous);
         TINA_ASSERT((op->marks & OP_QUEUED) != 0);
         if (queue == &reactor->staged) {
             TINA_ASSERT(op->state == OP_STAGED ||
-                        (op->state == OP_FLYING && (op->marks & OP_CANCELED) != 0));
-        } else if (queue == &reactor->waiting) {
-            TINA_ASSERT(op->state == OP_WAITING && op->kind == TINA_OP_RECV);
+                        (op->state == OP_FLYING && (op->marks & (OP_CANCELED | OP_PAUSING)) != 0));
         } else {
-            TINA_ASSERT(op->state == OP_DONE || op->state == OP_DRAINED);
+            TINA_ASSERT(op->state == OP_WAITING && op->kind == TINA_OP_RECV);
         }
         previous = index;
         TINA_ASSERT(++count <= reactor->config.op_count);
     }
     TINA_ASSERT(queue->tail == previous);
     return count;
+}
+
+static void news_verify(const tina_reactor *reactor) {
+    uint32_t count = 0;
+    uint32_t previous = 0;
+    for (uint32_t index = reactor->news.head; index != 0; index = reactor->ops[index].news.next) {
+        const op_entry *op = &reactor->ops[index];
+        TINA_ASSERT(op->news.prev == previous);
+        TINA_ASSERT((op->marks & OP_NEWS) != 0);
+        TINA_ASSERT(op->state == OP_DONE || op->state == OP_DRAINED || untaken_of(op) > 0);
+        previous = index;
+        TINA_ASSERT(++count <= reactor->config.op_count);
+    }
+    TINA_ASSERT(reactor->news.tail == previous);
+}
+
+static void multishot_verify(const tina_reactor *reactor, const op_entry *op) {
+    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
+    uint32_t paused = op->marks & (OP_PAUSING | OP_CANCELED);
+    TINA_ASSERT((op->marks & OP_PAUSING) == 0 || (multishot && op->state == OP_FLYING));
+    TINA_ASSERT(op->state != OP_PAUSED || (multishot && op->untaken > 0));
+    TINA_ASSERT(untaken_of(op) == 0 || !op->owner->released);
+    // Nobody is let run beyond the bound.
+    TINA_ASSERT(op->state != OP_FLYING || paused != 0 ||
+                untaken_of(op) < tina_multishot_untaken_max(reactor, op->kind));
 }
 
 static void op_verify(const tina_reactor *reactor, uint32_t index) {
@@ -36,6 +63,7 @@ static void op_verify(const tina_reactor *reactor, uint32_t index) {
     TINA_ASSERT(op->owner != NULL);
     TINA_ASSERT(op->state != OP_DONE || !op->owner->released);
     TINA_ASSERT(op->state != OP_DRAINED || op->owner->released);
+    multishot_verify(reactor, op);
     if (op->state >= OP_DONE) {
         return;
     }
@@ -66,6 +94,10 @@ static void fd_verify(const tina_reactor *reactor, uint32_t index) {
                                           : fd->owner->first_fd == index;
         TINA_ASSERT(linked);
         TINA_ASSERT(!fd->owner->released);
+    } else if (fd->accepted_by != 0) {
+        const op_entry *op = &reactor->ops[fd->accepted_by];
+        TINA_ASSERT(op->kind == TINA_OP_ACCEPT && untaken_of(op) > 0);
+        TINA_ASSERT(fd->read_op == 0 && fd->write_op == 0);
     } else if (fd->close_op == 0) {
         TINA_ASSERT(fd->read_op != 0 || fd->write_op != 0);
     }
@@ -76,12 +108,14 @@ void tina_reactor_verify(const tina_reactor *reactor) {
     uint32_t flying = 0;
     uint32_t ops = 0;
     uint32_t retries = 0;
+    uint32_t untaken = 0;
     for (uint32_t index = 1; index <= reactor->config.op_count; index++) {
         const op_entry *op = &reactor->ops[index];
         op_verify(reactor, index);
         ops += op->state != OP_FREE;
         flying += op->state == OP_FLYING;
         retries += (op->marks & OP_RETRY) != 0;
+        untaken += untaken_of(op);
     }
     TINA_ASSERT(ops == counters->ops_in_use);
     TINA_ASSERT(flying == reactor->flying_count);
@@ -90,16 +124,21 @@ void tina_reactor_verify(const tina_reactor *reactor) {
     for (uint32_t index = 1; index <= reactor->config.fd_count; index++) {
         fd_verify(reactor, index);
         fds += reactor->fds[index].os_fd >= 0;
+        untaken -= reactor->fds[index].owner == NULL && reactor->fds[index].accepted_by != 0;
     }
     TINA_ASSERT(fds == counters->fds_in_use);
     uint32_t held = 0;
     for (uint32_t buffer = 0; buffer < reactor->config.buffer_count; buffer++) {
-        held += reactor->buffer_held[buffer];
+        const buffer_entry *entry = &reactor->buffer_entries[buffer];
+        TINA_ASSERT(entry->received_by == 0 || entry->held);
+        held += entry->held;
+        untaken -= entry->received_by != 0;
     }
     TINA_ASSERT(held == counters->buffers_in_use);
+    TINA_ASSERT(untaken == 0);
     // Nobody waits for a buffer that nobody is sent to take.
     uint32_t waiting = queue_verify(reactor, &reactor->waiting);
     TINA_ASSERT(waiting == 0 || retries >= reactor->config.buffer_count - held);
     (void)queue_verify(reactor, &reactor->staged);
-    (void)queue_verify(reactor, &reactor->news);
+    news_verify(reactor);
 }
