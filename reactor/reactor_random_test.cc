@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <deque>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -53,6 +54,14 @@ struct Connection {
     Stream out, out_seen, in, in_seen;
 };
 
+// Who knocks is let in, in this order, by a multishot accept.
+struct Door {
+    tina_fd fd = {};
+    tina_address address = {};
+    tina_io_id accept = {};
+    std::deque<int> knocking;
+};
+
 struct Flight {
     size_t owner;
     uint8_t kind;
@@ -79,11 +88,14 @@ class Random {
 
   private:
     static constexpr size_t kOwners = 3;
+    static constexpr size_t kDoorkeeper = 0;
+    static constexpr uint32_t kFds = 20; // more than all of them can want at once
+    static constexpr uint32_t kOps = 16;
 
     static Sizes sizes() {
         Sizes sizes;
-        sizes.fds = 12;
-        sizes.ops = 16;
+        sizes.fds = kFds;
+        sizes.ops = kOps;
         sizes.connects = 2;
         sizes.buffers = 4;
         sizes.buffer_bytes = 128;
@@ -99,7 +111,7 @@ class Random {
     }
 
     void step() {
-        switch (below(12)) {
+        switch (below(15)) {
         case 0:
             connect();
             break;
@@ -129,24 +141,44 @@ class Random {
         case 10:
             disturb();
             break;
+        case 11:
+            listen();
+            break;
+        case 12:
+            knock();
+            break;
+        case 13:
+            take_some();
+            break;
         default:
             turn();
         }
     }
 
     void connect() {
-        if (connections_.size() >= 6 || rig_.count().fds_in_use + 2 > 12 ||
-            rig_.count().ops_in_use + 2 > 16) {
+        // Those who knock may be accepted meanwhile.
+        if (connections_.size() >= 6 ||
+            rig_.count().fds_in_use + door_.knocking.size() + 2 > kFds ||
+            rig_.count().ops_in_use + 2 > kOps) {
             return;
         }
         undisturb();
+        rig_.take_max = UINT32_MAX;
+        size_t owner = below(kOwners);
+        int peer;
+        tina_fd fd = rig_.pair(owners_[owner].get(), &peer);
+        admit(owner, fd, peer);
+        take();
+    }
+
+    void admit(size_t owner, tina_fd fd, int peer) {
         Connection c;
-        c.owner = below(kOwners);
-        c.fd = rig_.pair(owners_[c.owner].get(), &c.peer);
+        c.owner = owner;
+        c.fd = fd;
+        c.peer = peer;
         c.out.name = c.out_seen.name = ++streams_ << 32;
         c.in.name = c.in_seen.name = ++streams_ << 32;
         connections_[++names_] = c;
-        take();
     }
 
     Connection *any(size_t *name) {
@@ -179,8 +211,54 @@ class Random {
         size_t name;
         Connection *c = any(&name);
         if (c != nullptr && !is_busy(name, TINA_OP_RECV)) {
-            submit(c, name, tina_op_recv(c->fd, 1 + static_cast<uint32_t>(below(200))));
+            submit(c, name,
+                   below(2) == 0 ? tina_op_recv_multishot(c->fd)
+                                 : tina_op_recv(c->fd, 1 + static_cast<uint32_t>(below(200))));
         }
+    }
+
+    // One of the owners listens; another life of it does so again.
+    void listen() {
+        if (door_.accept.bits != 0 || rig_.count().ops_in_use == kOps) {
+            return;
+        }
+        tina_reactor_owner *owner = owners_[kDoorkeeper].get();
+        if (tina_fd_is_none(door_.fd)) {
+            if (rig_.count().fds_in_use == kFds) {
+                return;
+            }
+            door_.fd = rig_.listener(owner, &door_.address);
+        }
+        door_.accept = rig_.submit(owner, tina_op_accept_multishot(door_.fd));
+        flights_.emplace(door_.accept.bits, Flight{kDoorkeeper, TINA_OP_ACCEPT, 0});
+    }
+
+    void knock() {
+        if (tina_fd_is_none(door_.fd) || connections_.size() + door_.knocking.size() >= 8) {
+            return;
+        }
+        int peer = rig_.far->connect(door_.address);
+        ASSERT_GE(peer, 0);
+        door_.knocking.push_back(peer);
+    }
+
+    void accepted(const Completion &c) {
+        if ((c.flags & TINA_IO_MORE) == 0) {
+            ASSERT_TRUE(c.result == TINA_IO_CANCELED || c.result == TINA_IO_TIMED_OUT) << c.result;
+            door_.accept = {};
+            return;
+        }
+        ASSERT_FALSE(door_.knocking.empty());
+        admit(kDoorkeeper, c.fd, door_.knocking.front());
+        door_.knocking.pop_front();
+    }
+
+    // What an owner has of its completions when it is busy with something else for a while.
+    void take_some() {
+        for (size_t i = 0; i < kOwners; i++) {
+            rig_.take(owners_[i].get(), static_cast<uint32_t>(below(4)));
+        }
+        take();
     }
 
     void send() {
@@ -237,6 +315,12 @@ class Random {
         for (size_t name : gone) {
             bury(name);
         }
+        if (index == kDoorkeeper) {
+            for (int peer : door_.knocking) {
+                rig_.far->close(peer);
+            }
+            door_ = Door();
+        }
         uint64_t token = owners_[index]->token;
         if (!tina_reactor_release(rig_.reactor, owners_[index].get())) {
             dying_[token] = std::move(owners_[index]);
@@ -274,6 +358,7 @@ class Random {
             controls_->reverse = below(2) == 0;
             controls_->late_cancels = below(4) == 0;
             controls_->send_bytes_max = static_cast<uint32_t>(below(50));
+            controls_->multishot_max = static_cast<uint32_t>(below(4));
             controls_->fail_next[TINA_OP_RECV] = below(8) == 0 ? EIO : 0;
             controls_->fail_next[TINA_OP_SEND] = below(8) == 0 ? EIO : 0;
         }
@@ -286,6 +371,7 @@ class Random {
 
     void turn() {
         rig_.reap_capacity = 1 + static_cast<uint32_t>(below(4));
+        rig_.take_max = below(2) == 0 ? UINT32_MAX : static_cast<uint32_t>(below(3));
         uint64_t now = 0;
         ASSERT_EQ(tina_reactor_wait(rig_.reactor, now, below(2) * 100000), 0);
         rig_.reap();
@@ -312,9 +398,16 @@ class Random {
         ASSERT_EQ(flight->second.kind, c.kind);
         ASSERT_EQ(owners_[flight->second.owner]->token, c.owner);
         ASSERT_NE(c.result, -ENOBUFS);
+        if (c.kind == TINA_OP_ACCEPT) {
+            accepted(c);
+        }
         auto at = connections_.find(flight->second.connection);
         bool open = at != connections_.end();
-        flights_.erase(flight);
+        if ((c.flags & TINA_IO_MORE) == 0) {
+            flights_.erase(flight);
+        } else {
+            results_++;
+        }
         if (c.kind == TINA_OP_RECV && open) {
             at->second.in_seen.check(c.data);
         } else if (c.kind == TINA_OP_SEND && open) {
@@ -345,8 +438,10 @@ class Random {
         EXPECT_EQ(rig_.count().submitted, rig_.count().completed);
         if (getenv("TINA_SEED") != nullptr) {
             std::cout << rig_.count().completed << " ops, " << rig_.count().canceled
-                      << " canceled, " << rig_.count().buffers_awaited << " waits for a buffer, "
-                      << names_ << " connections, " << tokens_ << " owners, " << Stream::streamed
+                      << " canceled, " << results_ << " multishot results, "
+                      << rig_.count().multishot_pauses << " pauses, "
+                      << rig_.count().buffers_awaited << " waits for a buffer, " << names_
+                      << " connections, " << tokens_ << " owners, " << Stream::streamed
                       << " bytes checked\n";
         }
     }
@@ -363,6 +458,8 @@ class Random {
     uint64_t tokens_ = 0;
     uint64_t streams_ = 0;
     size_t names_ = 0;
+    size_t results_ = 0;
+    Door door_;
 };
 
 std::vector<uint64_t> seeds(uint64_t count) {
