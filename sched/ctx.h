@@ -67,7 +67,8 @@ tina_answer_result tina_answer(tina_ctx *ctx, tina_caller caller, int32_t tag, c
 tina_effect tina_reply(tina_ctx *ctx, int32_t tag, const void *payload, size_t payload_bytes);
 
 // tina_submit runs an op in the background: its completion is an event that a `receive` gets, among
-// messages. Returns 0 and *id, or a result below zero (TINA_IO_OPS_FULL: also the type's ops_max).
+// messages; a multishot op's completions are many, the last without TINA_IO_MORE. Returns 0 and
+// *id, or a result below zero (TINA_IO_OPS_FULL: also the type's ops_max).
 int32_t tina_submit(tina_ctx *ctx, tina_io_op op, tina_io_id *id);
 
 // tina_cancel asks that a background op end soon as TINA_IO_CANCELED; its completion still comes,

@@ -21,6 +21,7 @@ static void io_event(const tina_shard *shard, const tina_io_completion *completi
     event->io.fd = completion->fd;
     event->io.result = completion->result;
     event->io.bytes = completion->bytes;
+    event->io.flags = completion->flags;
     event->io.data = completion->buffer == TINA_IO_NO_BUFFER
                          ? NULL
                          : tina_reactor_buffer(shard->reactor, completion->buffer);
@@ -65,6 +66,7 @@ static void refused_event(const tina_isolate *self, tina_message *event) {
     event->io.fd = self->refused_fd;
     event->io.result = self->refusal;
     event->io.bytes = 0;
+    event->io.flags = 0;
     event->io.data = NULL;
 }
 
@@ -236,7 +238,8 @@ void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
 
 static void io_begin(tina_shard *shard, tina_isolate *self, const tina_io_op *op) {
     tina_io_id id;
-    int32_t refusal = op_submit(shard, self, op, &id);
+    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
+    int32_t refusal = multishot ? TINA_IO_BAD_OP : op_submit(shard, self, op, &id);
     if (refusal != 0) {
         COUNT(shard, io_refused, 1);
         self->state = ISOLATE_REFUSED;

@@ -123,6 +123,7 @@ typedef struct tina_io_event {
     tina_fd fd;       // the op's; accept: the new connection, owned by this isolate
     int32_t result;   // >= 0, -errno or a TINA_IO_... error
     uint32_t bytes;   // moved, also before an error
+    uint32_t flags;   // TINA_IO_MORE: the op goes on
     const void *data; // recv: the bytes; read it with tina_io_data
 } tina_io_event;
 
@@ -205,7 +206,8 @@ static inline tina_effect tina_receive(void) {
 }
 
 // tina_io submits an op and waits for its completion only; the mailbox fills meanwhile. An op that
-// cannot be submitted completes at once with the error.
+// cannot be submitted completes at once with the error, and so does a multishot one
+// (TINA_IO_BAD_OP), which has no one completion to wait for: tina_submit is for those.
 static inline tina_effect tina_io(tina_io_op op) {
     tina_effect effect;
     effect.kind = TINA_EFFECT_IO;

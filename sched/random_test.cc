@@ -139,8 +139,12 @@ void Act(tina_ctx *ctx, Chaos *self, const tina_message *m) {
         tina_fd fd = w.Below(4) ? self->fd : w.Any(w.fds);
         tina_io_op ops[] = {tina_op_recv(fd, 1 + static_cast<uint32_t>(bytes)),
                             tina_op_send(fd, self->bytes, 1 + static_cast<uint32_t>(bytes)),
-                            tina_op_connect(fd, &kPort), tina_op_close(fd), tina_op_accept(fd)};
-        tina_io_op op = ops[w.Below(5)];
+                            tina_op_connect(fd, &kPort),
+                            tina_op_close(fd),
+                            tina_op_accept(fd),
+                            tina_op_accept_multishot(fd),
+                            tina_op_recv_multishot(fd)};
+        tina_io_op op = ops[w.Below(7)];
         if (w.Below(2))
             op = tina_op_within(op, 1 + w.Below(5 * kMillisecond));
         tina_io_id id;
@@ -241,8 +245,12 @@ tina_effect AnchorHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
             tina_submit(ctx, tina_op_close(m->io.fd), &id) != 0)
             return tina_crash(9);
     }
-    if (m->tag == TINA_IO_ACCEPT_DONE && m->io.result != TINA_IO_CANCELED)
-        tina_submit(ctx, tina_op_accept(self->listener), &id);
+    if (m->tag == TINA_IO_ACCEPT_DONE && m->io.result != TINA_IO_CANCELED &&
+        !(m->io.flags & TINA_IO_MORE))
+        tina_submit(ctx,
+                    world->Below(2) ? tina_op_accept(self->listener)
+                                    : tina_op_accept_multishot(self->listener),
+                    &id);
     if (m->tag == TINA_TIMER) {
         for (int i = 0; i < 8; i++) {
             tina_handle child;
