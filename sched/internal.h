@@ -361,7 +361,7 @@ tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void
 void shard_log(tina_shard *shard, tina_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// verify.c: every invariant of the shard; for TINA_VERIFY.
-void shard_verify(const tina_shard *shard);
+// verify.c: every invariant of the shard, after a tick; for TINA_VERIFY.
+void shard_verify_in_turn(const tina_shard *shard);
 
 #endif

@@ -24,7 +24,7 @@ tina_tick tina_shard_tick(tina_shard *shard, tina_time now) {
     phase_submit_io(shard);
     phase_flush_log(shard);
     if (TINA_VERIFY_ON)
-        shard_verify(shard);
+        shard_verify_in_turn(shard);
     return tick_result(shard);
 }
 

@@ -97,7 +97,7 @@ static void empty_verify(const tina_isolate *isolate) {
     TINA_ASSERT(isolate->unanswered_first == NONE);
 }
 
-void shard_verify(const tina_shard *shard) {
+static void shard_verify(const tina_shard *shard) {
     uint32_t queued = list_verify(shard, &shard->ready) + list_verify(shard, &shard->yielded);
     uint32_t live = 0;
     uint32_t draining = 0;
@@ -139,4 +139,17 @@ void shard_verify(const tina_shard *shard) {
     tina_pool_verify(&shard->timer_pool);
     tina_wheel_verify(&shard->wheel);
     tina_reactor_verify(shard->reactor);
+}
+
+// A walk costs what there is, so a large shard is walked every so many ticks, and a small one in
+// each.
+#define WALKED_EACH_TICK 256u
+
+void shard_verify_in_turn(const tina_shard *shard) {
+    uint64_t size = shard->timer_pool.live + shard->envelope_pool.live;
+    for (uint32_t t = 0; t < shard->type_count; t++)
+        size += shard->types[t].pool.touched;
+    uint64_t ticks = tina_atomic_u64_load_relaxed(&shard->counters.ticks);
+    if (ticks % (1 + size / WALKED_EACH_TICK) == 0)
+        shard_verify(shard);
 }
