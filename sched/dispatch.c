@@ -278,10 +278,9 @@ static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effec
         awaited_cancel(shard, self);
 }
 
-static void ctx_begin(tina_shard *shard, tina_isolate *self, type_slots *type) {
+// What each call of init or handle starts with.
+static inline void ctx_begin(tina_shard *shard, tina_isolate *self) {
     self->state = ISOLATE_RUNNING;
-    shard->ctx.self = self;
-    shard->ctx.type = type;
     shard->ctx.calls_left = shard->call_max;
     shard->ctx.over = false;
     shard->ctx.answered = false;
@@ -302,7 +301,7 @@ static void ctx_end(tina_shard *shard, tina_isolate *self, const tina_effect *ef
 static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *type,
                           uint8_t *memory) {
     _Alignas(16) uint8_t args[TINA_ARGS_BYTES_MAX];
-    ctx_begin(shard, self, type);
+    ctx_begin(shard, self);
     size_t args_bytes = self->args_bytes;
     for (size_t i = 0; i < args_bytes; i++)
         args[i] = memory[i];
@@ -331,7 +330,7 @@ static bool isolate_call(tina_shard *shard, tina_isolate *self, type_slots *type
     tina_delivery delivery;
     if (!delivery_next(shard, self, &event, &delivery))
         return false;
-    ctx_begin(shard, self, type);
+    ctx_begin(shard, self);
     if (delivery.envelope != NONE && delivery.message->flags)
         ctx_envelope(shard, &delivery);
     tina_effect effect = type->type->handle(&shard->ctx, memory, delivery.message);
@@ -349,7 +348,7 @@ static uint32_t turn_of(const tina_isolate *self, const type_slots *type) {
 }
 
 // Whether an isolate that was just called may have more to handle now.
-static bool may_go_on(const tina_isolate *self) {
+static inline bool may_go_on(const tina_isolate *self) {
     switch ((isolate_state)self->state) {
     case ISOLATE_RECEIVING:
         return self->mail_first != NONE || self->control;
@@ -370,6 +369,30 @@ static bool may_go_on(const tina_isolate *self) {
     return false;
 }
 
+// The way of most messages: nothing but a payload, to one that receives, with no event before it.
+// False when the isolate is to be called the long way, or not at all.
+static inline bool message_call(tina_shard *shard, tina_isolate *self, const type_slots *type,
+                                void *memory) {
+    uint32_t index = self->mail_first;
+    if (self->state != ISOLATE_RECEIVING || self->control || index == NONE)
+        return false;
+    const tina_message *message = &shard->envelopes[index];
+    if (message->flags)
+        return false;
+    TINA_ASSERT(message->to.bits == self->handle.bits);
+    self->mail_first = message->next;
+    self->mail_count--;
+    self->mail_taken++;
+    ctx_begin(shard, self);
+    tina_effect effect = type->type->handle(&shard->ctx, memory, message);
+    envelope_give(shard, index);
+    if (effect.kind == TINA_EFFECT_RECEIVE && !shard->ctx.over)
+        self->state = ISOLATE_RECEIVING;
+    else
+        ctx_end(shard, self, &effect);
+    return true;
+}
+
 // Returns how many times it called the isolate: at most its batch, and at most limit. While it runs
 // it counts as queued, so that what it does to itself queues it nowhere twice.
 static uint32_t isolate_run(tina_shard *shard, tina_isolate *self, uint32_t limit) {
@@ -383,19 +406,21 @@ static uint32_t isolate_run(tina_shard *shard, tina_isolate *self, uint32_t limi
     if (turn > limit)
         turn = limit;
     self->queued = true;
+    shard->ctx.self = self;
+    shard->ctx.type = type;
     if (self->state == ISOLATE_STARTING) {
         isolate_start(shard, self, type, memory);
         calls++;
     }
     while (more && calls < turn && (calls == 0 || may_go_on(self))) {
-        more = isolate_call(shard, self, type, memory);
+        more = message_call(shard, self, type, memory) || isolate_call(shard, self, type, memory);
         calls += more;
     }
     self->queued = false;
     COUNT(shard, dispatches, calls);
     if (calls && self->state == ISOLATE_YIELDED)
         ready_append(shard, &shard->yielded, self);
-    else if (may_go_on(self) && more)
+    else if (more && may_go_on(self))
         ready_append(shard, &shard->ready, self);
     return calls;
 }

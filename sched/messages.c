@@ -16,6 +16,16 @@ static void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t i
     shard->envelopes[index].next = NONE;
 }
 
+// Most payloads are a word or two: those are copied without a call of memcpy.
+static inline void payload_copy(uint8_t *to, const void *from, size_t bytes) {
+    if (bytes == 8)
+        memcpy(to, from, 8);
+    else if (bytes == 16)
+        memcpy(to, from, 16);
+    else if (bytes)
+        memcpy(to, from, bytes);
+}
+
 // message_send queues a message for a receiver that lives; the caller has checked tag and size.
 tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolate *receiver,
                               int32_t tag, const void *payload, size_t payload_bytes,
@@ -40,8 +50,7 @@ tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolat
     message->flags = 0;
     message->from = from->handle;
     message->to = receiver->handle;
-    if (payload_bytes)
-        memcpy(message->payload, payload, payload_bytes);
+    payload_copy(message->payload, payload, payload_bytes);
     mailbox_append(shard, receiver, ref.slot);
     isolate_wake(shard, receiver);
     COUNT(shard, messages_sent, 1);

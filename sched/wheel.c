@@ -44,6 +44,7 @@ static void place(tina_wheel *wheel, uint32_t index, uint64_t unit) {
     if (!(wheel->occupied[level] & bit) || unit < wheel->least[bucket])
         wheel->least[bucket] = unit;
     wheel->occupied[level] |= bit;
+    wheel->levels |= 1u << level;
     wheel->entries[index].bucket = (uint16_t)bucket;
     ring_append(wheel, bucket, index);
 }
@@ -51,14 +52,18 @@ static void place(tina_wheel *wheel, uint32_t index, uint64_t unit) {
 // The first bucket that can hold the earliest timer: a level's timers all lie before those of the
 // level above, for their higher digits equal now's.
 static bool first_bucket(const tina_wheel *wheel, uint32_t *level, uint32_t *digit) {
-    for (uint32_t l = 0; l < TINA_WHEEL_LEVELS; l++) {
-        if (!wheel->occupied[l])
-            continue;
-        *level = l;
-        *digit = (uint32_t)__builtin_ctzll(wheel->occupied[l]);
-        return true;
-    }
-    return false;
+    if (wheel->levels == 0)
+        return false;
+    *level = (uint32_t)__builtin_ctz(wheel->levels);
+    *digit = (uint32_t)__builtin_ctzll(wheel->occupied[*level]);
+    return true;
+}
+
+static void bucket_leave(tina_wheel *wheel, uint32_t level, uint32_t digit) {
+    wheel->head[level * TINA_WHEEL_BUCKETS + digit] = TINA_WHEEL_NONE;
+    wheel->occupied[level] &= ~(UINT64_C(1) << digit);
+    if (wheel->occupied[level] == 0)
+        wheel->levels &= ~(1u << level);
 }
 
 static uint64_t bucket_start(const tina_wheel *wheel, uint32_t level, uint32_t digit) {
@@ -72,14 +77,14 @@ static uint32_t bucket_take(tina_wheel *wheel, uint32_t level, uint32_t digit) {
     uint32_t head = wheel->head[bucket];
     TINA_ASSERT(head != TINA_WHEEL_NONE);
     wheel->entries[wheel->entries[head].prev].next = TINA_WHEEL_NONE;
-    wheel->head[bucket] = TINA_WHEEL_NONE;
-    wheel->occupied[level] &= ~(UINT64_C(1) << digit);
+    bucket_leave(wheel, level, digit);
     return head;
 }
 
 void tina_wheel_init(tina_wheel *wheel, tina_wheel_entry *entries, uint64_t now_ns) {
     wheel->entries = entries;
     wheel->now = now_ns >> UNIT_BITS;
+    wheel->levels = 0;
     for (uint32_t l = 0; l < TINA_WHEEL_LEVELS; l++)
         wheel->occupied[l] = 0;
     for (uint32_t b = 0; b < TINA_WHEEL_LEVELS * TINA_WHEEL_BUCKETS; b++) {
@@ -99,9 +104,7 @@ void tina_wheel_remove(tina_wheel *wheel, uint32_t index) {
     uint32_t bucket = entry->bucket;
     if (entry->next == index) {
         TINA_ASSERT(wheel->head[bucket] == index);
-        wheel->head[bucket] = TINA_WHEEL_NONE;
-        wheel->occupied[bucket / TINA_WHEEL_BUCKETS] &=
-            ~(UINT64_C(1) << (bucket % TINA_WHEEL_BUCKETS));
+        bucket_leave(wheel, bucket / TINA_WHEEL_BUCKETS, bucket % TINA_WHEEL_BUCKETS);
         return;
     }
     wheel->entries[entry->prev].next = entry->next;
@@ -163,6 +166,7 @@ void tina_wheel_verify(const tina_wheel *wheel) {
         uint32_t digit = b % TINA_WHEEL_BUCKETS;
         uint32_t head = wheel->head[b];
         TINA_ASSERT((head != TINA_WHEEL_NONE) == ((wheel->occupied[level] >> digit) & 1));
+        TINA_ASSERT((wheel->occupied[level] != 0) == ((wheel->levels >> level) & 1));
         if (head == TINA_WHEEL_NONE)
             continue;
         uint64_t start = bucket_start(wheel, level, digit);

@@ -40,7 +40,8 @@ typedef struct tina_wheel_entry {
 
 typedef struct tina_wheel {
     tina_wheel_entry *entries;
-    uint64_t now; // units before it have expired; no deadline in the wheel lies before it
+    uint64_t now;    // units before it have expired; no deadline in the wheel lies before it
+    uint32_t levels; // bitmap of the levels that hold anything
     uint64_t occupied[TINA_WHEEL_LEVELS];
     uint64_t least[TINA_WHEEL_LEVELS * TINA_WHEEL_BUCKETS]; // no timer of the bucket is due before
     uint32_t head[TINA_WHEEL_LEVELS * TINA_WHEEL_BUCKETS];
