@@ -235,7 +235,7 @@ static bool host_is_well_formed(const char *host, uint32_t bytes) {
         if (at == inside || at == end || *at++ != ']')
             return false;
     } else {
-        while (at < end && (ascii_is_alnum(*at) || memchr("-._~!$&'()*+;=%", *at, 15) != NULL))
+        while (at < end && (ascii_is_alnum(*at) || strchr("-._~!$&'()*+;=%", *at) != NULL))
             at++;
         if (at == host)
             return false;

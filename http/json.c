@@ -33,22 +33,22 @@ static size_t piece_bytes(const uint8_t **at) {
 
 static char *piece_write(char *out, const uint8_t **at) {
     static const char digits[] = "0123456789abcdef";
+    static const char replacement[3] = {'\xEF', '\xBF', '\xBD'}; // U+FFFD
     uint8_t byte = **at;
     if (byte == '"' || byte == '\\') {
         *out++ = '\\';
         *out++ = (char)byte;
         (*at)++;
     } else if (byte < ' ') {
-        memcpy(out, "\\u00", 4);
-        out[4] = digits[byte >> 4];
-        out[5] = digits[byte & 15];
-        out += 6;
+        const char escape[6] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
+        memcpy(out, escape, sizeof escape);
+        out += sizeof escape;
         (*at)++;
     } else {
         uint32_t bytes = utf8_bytes(*at);
         if (bytes == 0) {
-            memcpy(out, "\xEF\xBF\xBD", 3);
-            out += 3;
+            memcpy(out, replacement, sizeof replacement);
+            out += sizeof replacement;
             (*at)++;
         } else {
             memcpy(out, *at, bytes);
