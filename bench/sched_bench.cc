@@ -9,6 +9,7 @@
 #include "arena/arena.h"
 #include "reactor/scripted.h"
 #include "sched/ctx.h"
+#include "sched/layout.h"
 #include "sched/shard.h"
 #include "sched/spec.h"
 
@@ -241,6 +242,47 @@ double BusyTick(uint64_t idle) {
     return static_cast<double>(CpuNs() - start) / static_cast<double>(turns);
 }
 
+// The busy tick among few and among many idle isolates, in turn, so that a change of the machine's
+// mood falls on both.
+void BusyTicks(uint64_t many) {
+    std::vector<double> few_ns, many_ns, ratios;
+    for (int i = 0; i < (small ? 1 : 9); i++) {
+        few_ns.push_back(BusyTick(1000));
+        many_ns.push_back(BusyTick(many));
+        ratios.push_back(many_ns.back() / few_ns.back());
+    }
+    for (std::vector<double> *column : {&few_ns, &many_ns, &ratios})
+        std::sort(column->begin(), column->end());
+    std::printf("busy tick, 1,000 and %llu idle isolates %.1f and %.1f ns, median ratio %.2f\n",
+                static_cast<unsigned long long>(many), few_ns[few_ns.size() / 2],
+                many_ns[many_ns.size() / 2], ratios[ratios.size() / 2]);
+}
+
+// What one more isolate of idle_type adds to the grand arena: its struct's stride, and metadata.
+void PrintIdleBytes() {
+    tina_type_slots types[] = {{&idle_type, 1000000}};
+    tina_child children[] = {{nullptr, &idle_type, {nullptr, 0}}};
+    tina_spec spec = {}, resolved;
+    spec.types = types;
+    spec.type_count = 1;
+    spec.children = children;
+    spec.child_count = 1;
+    char sentence[TINA_SENTENCE_BYTES];
+    if (!tina_spec_resolve(&spec, &resolved, sentence))
+        std::abort();
+    tina_scripted *scripted;
+    tina_scripted_options backend = {};
+    backend.scripted = &scripted;
+    tina_shard_options options = {};
+    options.backend = &tina_reactor_scripted;
+    options.backend_options = &backend;
+    uint64_t metadata = tina_layout_part_at(&resolved, &options, TINA_PART_ISOLATES).bytes +
+                        tina_layout_part_at(&resolved, &options, TINA_PART_COUNT).bytes;
+    uint64_t structs = tina_layout_part_at(&resolved, &options, TINA_PART_COUNT + 1).bytes;
+    std::printf("memory of an idle isolate of 64 bytes: %.0f struct + %.0f metadata bytes\n",
+                static_cast<double>(structs) / 1e6, static_cast<double>(metadata) / 1e6);
+}
+
 // Spawns isolates that end in their second breath.
 tina_effect MayflyInit(tina_ctx *, void *, tina_bytes) {
     return tina_done();
@@ -330,9 +372,9 @@ int main(int argc, char **argv) {
         else
             wanted = argv[i];
     uint64_t many = small ? 10000 : 1000000;
-    Row("busy tick, 1,000 idle isolates", [] { return BusyTick(1000); });
-    Row(small ? "busy tick, 10,000 idle isolates" : "busy tick, 1,000,000 idle isolates",
-        [many] { return BusyTick(many); });
+    if (std::strstr("busy tick", wanted) || std::strstr(wanted, "busy tick"))
+        BusyTicks(many);
+    PrintIdleBytes();
     Row("ping-pong, 1 pair, per message", [] { return PingPong(1); });
     Row("ping-pong, 128 pairs, per message", [] { return PingPong(128); });
     Row("flood 1 -> 1, per message", Flood);

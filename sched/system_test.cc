@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <arpa/inet.h>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -24,7 +25,7 @@
 
 namespace {
 
-volatile pid_t shard_thread = 0;
+std::atomic<pid_t> shard_thread{0};
 
 struct Echo {
     tina_fd fd;
@@ -75,13 +76,13 @@ tina_effect ListenerInit(tina_ctx *ctx, void *self_, tina_bytes args) {
         tina_log(ctx, TINA_LOG_ERROR, "cannot listen: %s", tina_io_error_text(result));
         return tina_crash(1);
     }
+    shard_thread = static_cast<pid_t>(syscall(SYS_gettid));
     tina_address bound;
     EXPECT_EQ(tina_socket_local_address(ctx, self->fd, &bound), 0);
     if (self->options->report_fd > 0 &&
         write(self->options->report_fd, &bound.port, sizeof bound.port) != sizeof bound.port)
         return tina_crash(2);
     on_shard = true;
-    shard_thread = static_cast<pid_t>(syscall(SYS_gettid));
     if (self->options->seccomp)
         ForbidMapping();
     return tina_io_accept(self->fd);
@@ -308,7 +309,8 @@ TEST_F(SystemTest, MapsNothingAfterBoot) {
 
 uint64_t Switches() {
     char text[4096], path[64];
-    std::snprintf(path, sizeof path, "/proc/self/task/%ld/status", static_cast<long>(shard_thread));
+    std::snprintf(path, sizeof path, "/proc/self/task/%ld/status",
+                  static_cast<long>(shard_thread.load()));
     FILE *file = std::fopen(path, "r");
     if (!file)
         _exit(98);
