@@ -177,7 +177,7 @@ TEST(Call, WithABadMessageFailsAtOnce) {
     Pair pair;
     pair.client.init = [&](tina_ctx *ctx, tina_bytes) {
         char big[TINA_PAYLOAD_BYTES_MAX + 1] = {};
-        return tina_call(ctx, pair.server_handle, 1, big, sizeof big, kSecond);
+        return (tina_call)(ctx, pair.server_handle, 1, big, sizeof big, kSecond);
     };
     Play play({&pair.server, &pair.client});
     Harness h(play.spec);

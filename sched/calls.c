@@ -58,8 +58,8 @@ static tina_call_failure failure_of(tina_send_result result) {
     }
 }
 
-tina_effect tina_call(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
-                      size_t payload_bytes, uint64_t timeout_ns) {
+tina_effect(tina_call)(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                       size_t payload_bytes, uint64_t timeout_ns) {
     tina_effect effect = {.kind = TINA_EFFECT_CALL};
     effect.call.target = to;
     effect.call.timeout_ns = timeout_ns;

@@ -37,8 +37,8 @@ tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void
     return message_send(shard, ctx->self, receiver, tag, payload, payload_bytes, envelope);
 }
 
-tina_send_result tina_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
-                           size_t payload_bytes) {
+tina_send_result(tina_send)(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                            size_t payload_bytes) {
     uint32_t envelope;
     return ctx_send(ctx, to, tag, payload, payload_bytes, &envelope);
 }

@@ -49,6 +49,24 @@ tina_send_result tina_send(tina_ctx *ctx, tina_handle to, int32_t tag, const voi
 tina_effect tina_call(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                       size_t payload_bytes, uint64_t timeout_ns);
 
+// What the compiler can know of a message it refuses: a constant payload size that is too large, or
+// a constant tag below 0.
+void tina_payload_too_large(void)
+    __attribute__((error("a payload has at most TINA_PAYLOAD_BYTES_MAX bytes")));
+void tina_tag_below_zero(void) __attribute__((error("tags below 0 are the runtime's")));
+
+#define TINA_MESSAGE_CHECK(tag, payload_bytes)                                                     \
+    (__builtin_constant_p(payload_bytes) && (payload_bytes) > TINA_PAYLOAD_BYTES_MAX               \
+         ? tina_payload_too_large()                                                                \
+         : (void)0,                                                                                \
+     __builtin_constant_p(tag) && (tag) < 0 ? tina_tag_below_zero() : (void)0)
+
+#define tina_send(ctx, to, tag, payload, payload_bytes)                                            \
+    (TINA_MESSAGE_CHECK(tag, payload_bytes), tina_send(ctx, to, tag, payload, payload_bytes))
+#define tina_call(ctx, to, tag, payload, payload_bytes, timeout_ns)                                \
+    (TINA_MESSAGE_CHECK(tag, payload_bytes),                                                       \
+     tina_call(ctx, to, tag, payload, payload_bytes, timeout_ns))
+
 // tina_caller_of returns whom to answer for a message that is a call, or none.
 tina_caller tina_caller_of(const tina_ctx *ctx, const tina_message *m);
 

@@ -115,8 +115,8 @@ TEST(Shard, EverySendThatCannotBeSaysWhy) {
         EXPECT_EQ(tina_send(ctx, tina_handle_make(3, 200, 0, 1), 0, nullptr, 0), TINA_SEND_STALE);
         EXPECT_EQ(tina_send(ctx, tina_handle_make(3, 0, 1 << 19, 1), 0, nullptr, 0),
                   TINA_SEND_STALE);
-        EXPECT_EQ(tina_send(ctx, idle_handle, -1, nullptr, 0), TINA_SEND_BAD_MESSAGE);
-        EXPECT_EQ(tina_send(ctx, idle_handle, 0, payload, sizeof payload), TINA_SEND_BAD_MESSAGE);
+        EXPECT_EQ((tina_send)(ctx, idle_handle, -1, nullptr, 0), TINA_SEND_BAD_MESSAGE);
+        EXPECT_EQ((tina_send)(ctx, idle_handle, 0, payload, sizeof payload), TINA_SEND_BAD_MESSAGE);
         for (int i = 0; i < 8; i++)
             EXPECT_EQ(tina_send(ctx, idle_handle, i, payload, TINA_PAYLOAD_BYTES_MAX),
                       TINA_SEND_OK);

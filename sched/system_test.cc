@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -334,6 +335,42 @@ TEST_F(SystemTest, SleepsWhenThereIsNothingToDo) {
                                         Terminate();
                                     })),
                 testing::ExitedWithCode(0), "");
+}
+
+tina_effect TalkerInit(tina_ctx *, void *, tina_bytes) {
+    return tina_yield();
+}
+
+tina_effect TalkerHandle(tina_ctx *ctx, void *self, const tina_message *) {
+    uint32_t *ticks = static_cast<uint32_t *>(self);
+    for (int i = 0; i < 100; i++)
+        tina_log(ctx, TINA_LOG_INFO, "line %d of tick %u, and more words", i, *ticks);
+    return ++*ticks < 1000 ? tina_yield() : tina_done();
+}
+
+// Returns 82 when a program that logs to a full pipe ends well, and its pipe is as blocking as
+// before.
+int TalkToNobody() {
+    int silent[2];
+    if (pipe(silent) != 0 || dup2(silent[1], STDERR_FILENO) < 0)
+        return 80;
+    static const tina_isolate_type talker = {
+        "talker", TalkerInit, TalkerHandle, sizeof(uint32_t), 0, 0, 0, 0};
+    tina_type_slots types[] = {{&talker, 1}};
+    tina_child children[] = {{nullptr, &talker, {nullptr, 0}}};
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 1;
+    spec.children = children;
+    spec.child_count = 1;
+    int status = tina_run(&spec);
+    if (status != 0)
+        return status;
+    return fcntl(silent[1], F_GETFL) & O_NONBLOCK ? 81 : 82;
+}
+
+TEST_F(SystemTest, AStderrThatNobodyReadsBlocksNothing) {
+    EXPECT_EXIT(std::exit(TalkToNobody()), testing::ExitedWithCode(82), "");
 }
 
 TEST_F(SystemTest, PrintsWhereEveryByteGoes) {
