@@ -144,8 +144,10 @@ static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *e
     delivery->buffer = TINA_IO_NO_BUFFER;
     switch ((isolate_state)self->state) {
     case ISOLATE_RECEIVING:
+        // A call that is passed over may have been the last that a monitor's event waited for.
         return (self->control && control_event(shard, self, event, delivery)) ||
-               message_event(shard, self, event, delivery);
+               message_event(shard, self, event, delivery) ||
+               (self->control && control_event(shard, self, event, delivery));
     case ISOLATE_AWAITING:
         return awaited_event(shard, self, event, &delivery->buffer);
     case ISOLATE_REFUSED:

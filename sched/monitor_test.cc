@@ -220,4 +220,31 @@ TEST(Monitor, BothDieInTheSameTick) {
     EXPECT_EQ(h.counters().monitors_in_use, 0u);
 }
 
+// A call that its caller no longer awaits is passed over when its turn comes; the event that was
+// due after it is due then, and nothing else wakes its owner.
+TEST(Monitor, ComesAfterAnAbandonedCallToo) {
+    Watch watch;
+    auto spawn_and_watch = watch.watcher.init;
+    watch.watcher.init = [&](tina_ctx *ctx, tina_bytes args) {
+        spawn_and_watch(ctx, args);
+        tina_fd fd;
+        tina_address at = tina_address_ipv4(127, 0, 0, 1, 80);
+        EXPECT_EQ(tina_listen(ctx, &at, 1, &fd), 0);
+        return tina_io(tina_op_within(tina_op_accept(fd), 10000000));
+    };
+    watch.child.init = [&](tina_ctx *ctx, tina_bytes) {
+        return tina_call(ctx, watch.watcher_handle, 1, nullptr, 0, 1000000);
+    };
+    watch.child.handle = [](tina_ctx *, const tina_message *) { return tina_done(); };
+    Harness h(watch.play.spec);
+    h.Settle();
+    h.Sleep(2000000);
+    EXPECT_EQ(h.counters().exited, 1u);
+    EXPECT_TRUE(watch.seen.empty());
+    h.Sleep(10000000);
+    EXPECT_EQ(watch.seen, (std::vector<int32_t>{TINA_IO_ACCEPT_DONE, TINA_DOWN}));
+    EXPECT_EQ(h.counters().messages_in_use, 0u);
+    EXPECT_EQ(h.counters().monitors_in_use, 0u);
+}
+
 } // namespace
