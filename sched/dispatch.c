@@ -324,6 +324,8 @@ static void ctx_envelope(tina_shard *shard, const tina_delivery *delivery) {
         uint32_t index = message->transfer;
         uint64_t generation = tina_pool_generation(&shard->transfer_pool, index);
         shard->ctx.transfer = (tina_transfer){(generation << 32) | index};
+        TINA_ASSERT(shard->transfers[index].mailed);
+        shard->transfers[index].mailed = false;
     }
 }
 

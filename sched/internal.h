@@ -142,7 +142,8 @@ typedef struct transfer_entry {
     uint32_t owner;
     uint32_t owner_next;
     uint32_t owner_prev;
-    bool kept; // beyond the handler that received it
+    bool kept;   // beyond the handler that received it
+    bool mailed; // in a message to its owner that is not delivered: not to be used yet
 } transfer_entry;
 
 struct tina_ctx {

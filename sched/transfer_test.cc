@@ -203,6 +203,59 @@ TEST(Transfer, AnOpFromABufferThatIsNotKeptIsRefused) {
     EXPECT_EQ(result, TINA_IO_BAD_OP);
 }
 
+TEST(Transfer, MayBeSentOnToOneself) {
+    Pair pair;
+    int rounds = 0;
+    pair.sender.init = [&](tina_ctx *ctx, tina_bytes) {
+        tina_transfer transfer = tina_transfer_take(ctx);
+        std::memcpy(tina_transfer_data(ctx, transfer), "data", 5);
+        EXPECT_EQ(tina_send_transfer(ctx, pair.receiver_handle, 1, nullptr, 0, transfer),
+                  TINA_SEND_OK);
+        return tina_receive();
+    };
+    pair.receiver.handle = [&](tina_ctx *ctx, const tina_message *m) {
+        tina_transfer transfer = tina_transfer_of(ctx, m);
+        const void *data = tina_transfer_data(ctx, transfer);
+        EXPECT_NE(data, nullptr);
+        if (data) {
+            EXPECT_STREQ(static_cast<const char *>(data), "data");
+        }
+        if (++rounds < 3) {
+            EXPECT_EQ(tina_send_transfer(ctx, tina_self(ctx), 1, nullptr, 0, transfer),
+                      TINA_SEND_OK);
+        }
+        return tina_receive();
+    };
+    Harness h(pair.play.spec);
+    h.Settle();
+    EXPECT_EQ(rounds, 3);
+    EXPECT_EQ(h.counters().transfers_in_use, 0u);
+}
+
+TEST(Transfer, InTheMailIsNobodysToUse) {
+    Pair pair;
+    int got = 0;
+    pair.receiver.init = [&](tina_ctx *ctx, tina_bytes) {
+        pair.receiver_handle = tina_self(ctx);
+        tina_transfer transfer = tina_transfer_take(ctx);
+        EXPECT_EQ(tina_send_transfer(ctx, tina_self(ctx), 1, nullptr, 0, transfer), TINA_SEND_OK);
+        EXPECT_EQ(tina_transfer_data(ctx, transfer), nullptr);
+        EXPECT_FALSE(tina_transfer_keep(ctx, transfer));
+        EXPECT_FALSE(tina_transfer_give(ctx, transfer));
+        EXPECT_EQ(tina_send_transfer(ctx, tina_self(ctx), 2, nullptr, 0, transfer),
+                  TINA_SEND_BAD_TRANSFER);
+        return tina_receive();
+    };
+    pair.receiver.handle = [&](tina_ctx *ctx, const tina_message *m) {
+        got += m->tag == 1 && tina_transfer_data(ctx, tina_transfer_of(ctx, m)) != nullptr;
+        return tina_receive();
+    };
+    Harness h(pair.play.spec);
+    h.Settle();
+    EXPECT_EQ(got, 1);
+    EXPECT_EQ(h.counters().transfers_in_use, 0u);
+}
+
 TEST(Handoff, MovesAnFdWithItsRightsLessened) {
     Pair pair;
     tina_address at = tina_address_ipv4(127, 0, 0, 1, 80);

@@ -43,6 +43,7 @@ tina_transfer transfer_take(tina_shard *shard, tina_isolate *owner) {
     }
     GAUGE(shard, transfers_in_use, shard->transfer_pool.live);
     shard->transfers[ref.slot].kept = true;
+    shard->transfers[ref.slot].mailed = false;
     owner_link(shard, owner, ref.slot);
     return (tina_transfer){((uint64_t)ref.generation << 32) | ref.slot};
 }
@@ -50,7 +51,8 @@ tina_transfer transfer_take(tina_shard *shard, tina_isolate *owner) {
 bool transfer_is_owned(const tina_shard *shard, const tina_isolate *owner, tina_transfer transfer) {
     tina_pool_ref ref = ref_of(transfer);
     return shard->transfer_pool.slot_count != 0 && tina_pool_holds(&shard->transfer_pool, ref) &&
-           shard->transfers[ref.slot].owner == isolate_index(shard, owner);
+           shard->transfers[ref.slot].owner == isolate_index(shard, owner) &&
+           !shard->transfers[ref.slot].mailed;
 }
 
 // transfer_is_read returns whether an op in flight of its owner may read from it.
@@ -59,9 +61,12 @@ bool transfer_is_read(const tina_shard *shard, const tina_isolate *owner, tina_t
                               shard->transfer_stride);
 }
 
+// transfer_move makes the receiver of a message the owner of the buffer that comes with it; the
+// delivery makes it usable.
 void transfer_move(tina_shard *shard, uint32_t index, tina_isolate *to) {
     owner_unlink(shard, index);
     shard->transfers[index].kept = false;
+    shard->transfers[index].mailed = true;
     owner_link(shard, to, index);
 }
 
