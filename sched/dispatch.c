@@ -254,6 +254,11 @@ static void io_begin(tina_shard *shard, tina_isolate *self, const tina_io_op *op
     self->awaited = id;
 }
 
+// TINA_EXIT_UNKNOWN is a monitor's word.
+static bool exit_is_known(tina_exit_reason reason) {
+    return reason.kind >= TINA_EXIT_NORMAL && reason.kind < TINA_EXIT_UNKNOWN;
+}
+
 static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effect *effect) {
     switch ((tina_effect_kind)effect->kind) {
     case TINA_EFFECT_RECEIVE:
@@ -269,10 +274,15 @@ static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effec
         call_begin(shard, self, effect);
         break;
     case TINA_EFFECT_EXIT:
+        if (!exit_is_known(effect->reason))
+            break;
         isolate_end(shard, self, effect->reason);
         return;
     case TINA_EFFECT_NONE:
     default:
+        break;
+    }
+    if (self->state == ISOLATE_RUNNING) {
         isolate_end(shard, self, (tina_exit_reason){TINA_EXIT_BAD_EFFECT, effect->kind});
         return;
     }

@@ -592,4 +592,20 @@ TEST(Shard, ABlockedLogLosesLinesAndSaysHowMany) {
         EXPECT_EQ(text.compare(at, 8, "00:00:00"), 0) << text.substr(at, end - at);
 }
 
+TEST(Shard, AnExitOfNoKnownKindIsACrash) {
+    for (int kind : {-1, static_cast<int>(TINA_EXIT_UNKNOWN), 1000}) {
+        Script strange;
+        strange.init = [&](tina_ctx *, tina_bytes) {
+            tina_effect effect = tina_done();
+            effect.reason.kind = kind;
+            return effect;
+        };
+        Play play({&strange});
+        Harness h(play.spec);
+        h.Settle();
+        EXPECT_EQ(h.counters().crashed, 1u) << kind;
+        EXPECT_NE(h.log().find("an effect that cannot stand there"), std::string::npos) << h.log();
+    }
+}
+
 } // namespace
