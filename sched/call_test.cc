@@ -379,4 +379,33 @@ TEST(Call, ShutdownCancelsItThenTells) {
     EXPECT_EQ(h.counters().messages_in_use, 0u);
 }
 
+// An effect kept and returned in a later handler names an envelope that may be another's by then.
+TEST(Call, AnEffectReturnedTooLateIsACrash) {
+    Script server, client;
+    tina_handle server_handle = {};
+    tina_effect kept = {};
+    bool crashed_late = false;
+    server.init = [&](tina_ctx *ctx, tina_bytes) {
+        server_handle = tina_self(ctx);
+        return tina_receive();
+    };
+    client.init = [&](tina_ctx *ctx, tina_bytes) {
+        kept = tina_call(ctx, server_handle, 1, nullptr, 0, kSecond);
+        tina_timer_set(ctx, kSecond, 0);
+        return tina_receive();
+    };
+    client.handle = [&](tina_ctx *, const tina_message *) {
+        crashed_late = true;
+        return kept;
+    };
+    Play play({&server, &client});
+    Harness h(play.spec);
+    h.Settle();
+    EXPECT_EQ(h.counters().messages_in_use, 0u);
+    h.Sleep(2 * kSecond);
+    EXPECT_TRUE(crashed_late);
+    EXPECT_EQ(h.counters().crashed, 1u);
+    ExpectNoEnvelopes(h);
+}
+
 } // namespace

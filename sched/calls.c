@@ -72,21 +72,30 @@ tina_effect(tina_call)(tina_ctx *ctx, tina_handle to, int32_t tag, const void *p
     return effect;
 }
 
-// call_begin interprets the effect of tina_call.
-void call_begin(tina_shard *shard, tina_isolate *self, const tina_effect *effect) {
+static bool call_is_queued(const tina_shard *shard, const tina_isolate *self, uint32_t envelope) {
+    return tina_pool_is_live(&shard->envelope_pool, envelope) &&
+           shard->envelopes[envelope].flags == ENVELOPE_CALL &&
+           shard->envelopes[envelope].from.bits == self->handle.bits;
+}
+
+// call_begin interprets the effect of tina_call; calls of the same handler that were not returned
+// await nothing. False when the effect was kept from an earlier handler, and its envelope is
+// another's by now.
+bool call_begin(tina_shard *shard, tina_isolate *self, const tina_effect *effect) {
     uint32_t envelope = effect->call.envelope;
+    if (!effect->call.failure && !call_is_queued(shard, self, envelope))
+        return false;
     self->call_target = effect->call.target;
     self->call_envelope = envelope;
     self->call_timer = NONE;
     self->state = ISOLATE_CALLING;
     if (effect->call.failure) {
         call_fail(shard, self, (tina_call_failure)effect->call.failure);
-        return;
+        return true;
     }
-    // Calls of the same handler that were not returned await nothing.
-    TINA_ASSERT(shard->envelopes[envelope].flags & ENVELOPE_CALL);
     if (effect->call.timeout_ns)
         self->call_timer = deadline_set(shard, self, TIMER_CALL, envelope, effect->call.timeout_ns);
+    return true;
 }
 
 // Ends the waiting, however it ends.

@@ -271,7 +271,7 @@ static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effec
         io_begin(shard, self, &effect->op);
         break;
     case TINA_EFFECT_CALL:
-        call_begin(shard, self, effect);
+        (void)call_begin(shard, self, effect);
         break;
     case TINA_EFFECT_EXIT:
         if (!exit_is_known(effect->reason))

@@ -298,7 +298,7 @@ static inline void envelope_give(tina_shard *shard, uint32_t index) {
 void mailbox_drop(tina_shard *shard, tina_isolate *ended);
 
 // calls.c
-void call_begin(tina_shard *shard, tina_isolate *self, const tina_effect *effect);
+bool call_begin(tina_shard *shard, tina_isolate *self, const tina_effect *effect);
 void call_delivered(tina_shard *shard, tina_isolate *callee, uint32_t envelope);
 void call_fail(tina_shard *shard, tina_isolate *caller, tina_call_failure failure);
 void call_dropped(tina_shard *shard, const tina_message *request, uint32_t envelope);
