@@ -408,4 +408,28 @@ TEST(Call, AnEffectReturnedTooLateIsACrash) {
     ExpectNoEnvelopes(h);
 }
 
+TEST(Call, AMadeUpCallerIsStaleWhileTheCallIsInTheMailbox) {
+    Pair pair;
+    Script forger;
+    int stale = 0;
+    pair.server.init = [&](tina_ctx *ctx, tina_bytes) {
+        pair.server_handle = tina_self(ctx);
+        tina_fd fd;
+        tina_address at = tina_address_ipv4(127, 0, 0, 1, 80);
+        EXPECT_EQ(tina_listen(ctx, &at, 1, &fd), 0);
+        return tina_io_accept(fd);
+    };
+    forger.init = [&](tina_ctx *ctx, tina_bytes) {
+        for (uint64_t envelope = 0; envelope < 4; envelope++)
+            stale += tina_answer(ctx, {UINT64_C(1) << 32 | envelope}, 1, nullptr, 0) ==
+                     TINA_ANSWER_STALE;
+        return tina_receive();
+    };
+    Play play({&pair.server, &pair.client, &forger});
+    Harness h(play.spec);
+    h.Settle();
+    EXPECT_EQ(stale, 4);
+    EXPECT_TRUE(pair.outcomes.empty());
+}
+
 } // namespace

@@ -162,6 +162,11 @@ void call_end(tina_shard *shard, tina_isolate *caller, tina_call_failure failure
     call_fail(shard, caller, failure);
 }
 
+static bool call_is_delivered(const tina_ctx *ctx, uint32_t envelope) {
+    return envelope == ctx->envelope ||
+           (ctx->shard->envelopes[envelope].flags & ENVELOPE_DELIVERED) != 0;
+}
+
 static tina_caller current_caller(const tina_ctx *ctx) {
     if (ctx->envelope == NONE || ctx->answered)
         return (tina_caller){0};
@@ -180,7 +185,8 @@ tina_answer_result tina_answer(tina_ctx *ctx, tina_caller caller, int32_t tag, c
         return TINA_ANSWER_BAD_MESSAGE;
     tina_pool_ref ref = {(uint32_t)caller.bits, (uint32_t)(caller.bits >> 32)};
     tina_isolate *waiting = NULL;
-    if (tina_pool_holds(&shard->envelope_pool, ref))
+    // Of a call that is still in a mailbox no caller was ever told.
+    if (tina_pool_holds(&shard->envelope_pool, ref) && call_is_delivered(ctx, ref.slot))
         waiting = caller_of(shard, ref.slot);
     if (!waiting) {
         COUNT(shard, answers_stale, 1);
