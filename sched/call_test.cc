@@ -432,4 +432,29 @@ TEST(Call, AMadeUpCallerIsStaleWhileTheCallIsInTheMailbox) {
     EXPECT_TRUE(pair.outcomes.empty());
 }
 
+// A call that fails at once has nothing to cancel, so the cancel is the next one's.
+TEST(Call, ShutdownThatFindsAFailedCallCancelsTheNext) {
+    Script client;
+    std::vector<int32_t> tags;
+    client.init = [](tina_ctx *, tina_bytes) { return tina_yield(); };
+    client.handle = [&](tina_ctx *ctx, const tina_message *m) {
+        tags.push_back(m->tag);
+        if (m->tag == TINA_YIELDED)
+            return tina_call(ctx, tina_handle_none(), 1, nullptr, 0, 0);
+        tina_fd fd;
+        tina_address at = tina_address_ipv4(127, 0, 0, 1, 80);
+        if (m->tag == TINA_CALL_FAILED && tina_listen(ctx, &at, 1, &fd) == 0)
+            return tina_io_accept(fd);
+        return m->tag == TINA_SHUTDOWN ? tina_done() : tina_receive();
+    };
+    Play play({&client});
+    Harness h(play.spec);
+    while (h.counters().dispatches == 0)
+        h.Turn();
+    tina_shard_shutdown(h.shard());
+    EXPECT_TRUE(h.Settle().ended);
+    EXPECT_EQ(tags, (std::vector<int32_t>{TINA_YIELDED, TINA_CALL_FAILED, TINA_IO_ACCEPT_DONE,
+                                          TINA_SHUTDOWN}));
+}
+
 } // namespace

@@ -223,18 +223,19 @@ int32_t op_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op, t
 
 // Shutdown cancels one awaited op or call: the one at that time, or the first after it that can be.
 static void awaited_cancel(tina_shard *shard, tina_isolate *self) {
+    if (self->state != ISOLATE_AWAITING && self->state != ISOLATE_CALLING)
+        return;
     self->told = TOLD_TO_TELL;
     if (self->state == ISOLATE_AWAITING)
         tina_reactor_cancel(shard->reactor, self->awaited, TINA_IO_CANCELED);
-    else if (self->state == ISOLATE_CALLING)
+    else
         call_end(shard, self, TINA_CALL_CANCELED);
 }
 
 void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
     told->told = TOLD_TO_CANCEL;
     told->control |= CONTROL_TOLD;
-    if (told->state == ISOLATE_AWAITING || told->state == ISOLATE_CALLING)
-        awaited_cancel(shard, told);
+    awaited_cancel(shard, told);
     isolate_wake(shard, told);
 }
 
