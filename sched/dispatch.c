@@ -200,20 +200,41 @@ static bool is_on_stack(const tina_shard *shard, const void *data) {
     return at > frame - HANDLER_STACK_BYTES && at < shard->stack_top;
 }
 
-// op_submit submits an op whose memory will last: in the isolate's struct or working arena, static,
-// or in a transfer buffer that it keeps.
-int32_t op_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op, tina_io_id *id) {
-    const type_slots *type = &shard->types[self->type];
-    const char *bad = NULL;
+// What the shard carved for itself lies in one piece, from its own structure to its log. Messages,
+// received bytes and scratch are there, all of them somebody else's once the handler has returned.
+static bool is_the_shards(const tina_shard *shard, const void *data) {
+    const void *end = shard->log.text + shard->log.capacity;
+    return (uintptr_t)data >= (uintptr_t)shard && (uintptr_t)data < (uintptr_t)end;
+}
+
+#define ON_STACK "on its handler's stack; use its struct"
+
+// Returns what is wrong with where a send's bytes lie, or NULL.
+static const char *send_memory_bad(const tina_shard *shard, const tina_isolate *self,
+                                   const tina_io_op *op) {
     if (is_on_stack(shard, op->data))
-        bad = "on its handler's stack; use its struct";
-    else if (!transfer_lets_read(shard, self, op->data))
-        bad = "in a transfer buffer that it does not keep";
-    if (bad) {
-        shard_log(shard, TINA_LOG_ERROR, "%s %u.%u gave an op memory %s", type->type->name,
-                  isolate_slot(type, self), tina_handle_generation(self->handle), bad);
-        return TINA_IO_BAD_OP;
-    }
+        return ON_STACK;
+    if (transfers_hold(shard, op->data))
+        return transfer_lets_read(shard, self, op->data, op->bytes)
+                   ? NULL
+                   : "in a transfer buffer that it does not keep";
+    return is_the_shards(shard, op->data) ? "that lasts for one handler; copy it to its struct"
+                                          : NULL;
+}
+
+static int32_t op_refuse(tina_shard *shard, const tina_isolate *self, const char *bad) {
+    const type_slots *type = &shard->types[self->type];
+    shard_log(shard, TINA_LOG_ERROR, "%s %u.%u gave an op memory %s", type->type->name,
+              isolate_slot(type, self), tina_handle_generation(self->handle), bad);
+    return TINA_IO_BAD_OP;
+}
+
+// op_submit submits an op. What a send reads will last: in the isolate's struct or working arena,
+// static, or in a transfer buffer that it keeps. A connect's address is copied.
+int32_t op_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op, tina_io_id *id) {
+    const char *bad = op->kind == TINA_OP_SEND ? send_memory_bad(shard, self, op) : NULL;
+    if (bad)
+        return op_refuse(shard, self, bad);
     int32_t refusal = tina_reactor_submit(shard->reactor, &self->io, op, id);
     if (refusal == 0 && op->timeout_ns)
         tina_reactor_set_companion(
@@ -239,10 +260,19 @@ void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
     isolate_wake(shard, told);
 }
 
+static int32_t effect_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op,
+                             tina_io_id *id) {
+    if (op->flags & TINA_IO_MULTISHOT)
+        return TINA_IO_BAD_OP;
+    // Of an address on the stack of the handler that has returned nothing is left to copy.
+    if (op->kind == TINA_OP_CONNECT && is_on_stack(shard, op->data))
+        return op_refuse(shard, self, ON_STACK);
+    return op_submit(shard, self, op, id);
+}
+
 static void io_begin(tina_shard *shard, tina_isolate *self, const tina_io_op *op) {
     tina_io_id id;
-    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
-    int32_t refusal = multishot ? TINA_IO_BAD_OP : op_submit(shard, self, op, &id);
+    int32_t refusal = effect_submit(shard, self, op, &id);
     if (refusal != 0) {
         COUNT(shard, io_refused, 1);
         self->state = ISOLATE_REFUSED;

@@ -337,7 +337,9 @@ bool transfer_is_read(const tina_shard *shard, const tina_isolate *owner, tina_t
 void transfer_move(tina_shard *shard, uint32_t index, tina_isolate *to);
 void transfer_give(tina_shard *shard, uint32_t index);
 void transfer_end(tina_shard *shard, const tina_isolate *receiver, tina_transfer transfer);
-bool transfer_lets_read(const tina_shard *shard, const tina_isolate *owner, const void *data);
+bool transfers_hold(const tina_shard *shard, const void *data);
+bool transfer_lets_read(const tina_shard *shard, const tina_isolate *owner, const void *data,
+                        size_t bytes);
 void transfers_drop(tina_shard *shard, tina_isolate *ended);
 
 // dispatch.c

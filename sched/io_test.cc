@@ -519,4 +519,62 @@ TEST(Io, AListenThatFailsLeavesNoSocket) {
     ExpectNothingLeft(h);
 }
 
+// What is read after the handler may be somebody else's by then: scratch, a message, received
+// bytes.
+TEST(Io, ASendOfWhatLastsForOneHandlerIsRefused) {
+    enum {
+        kScratch,
+        kMessage,
+        kReceived
+    };
+    for (int what : {kScratch, kMessage, kReceived}) {
+        std::vector<int32_t> results;
+        Scene test([&](tina_ctx *ctx, Server *self, const tina_message *m) {
+            switch (m->tag) {
+            case TINA_IO_ACCEPT_DONE:
+                self->connection = m->io.fd;
+                EXPECT_EQ(tina_send(ctx, tina_self(ctx), 1, "payload", 7), TINA_SEND_OK);
+                return what == kReceived ? tina_io_recv(self->connection, 7) : tina_receive();
+            case TINA_IO_RECV_DONE:
+                return tina_io_send(self->connection, tina_io_data(ctx, m), 3);
+            case 1:
+                return tina_io_send(self->connection,
+                                    what == kScratch ? tina_scratch(ctx, 64) : m->payload, 7);
+            default:
+                results.push_back(m->io.result);
+                return tina_done();
+            }
+        });
+        Harness h(test.spec);
+        h.Settle();
+        tina_scripted_peer peer = tina_scripted_connect(h.scripted(), &kHere);
+        h.Settle();
+        tina_scripted_peer_send(h.scripted(), peer, "abc", 3);
+        EXPECT_TRUE(h.Settle().ended);
+        EXPECT_EQ(results, std::vector<int32_t>{TINA_IO_BAD_OP}) << what;
+        EXPECT_NE(h.log().find("server 0.1 gave an op memory"), std::string::npos) << h.log();
+        ExpectNothingLeft(h);
+    }
+}
+
+// An address is copied at the submission, while the handler's stack is still there.
+TEST(Io, ABackgroundConnectCopiesItsAddressFromTheStack) {
+    int32_t submitted = -1;
+    Scene test([&](tina_ctx *ctx, Server *, const tina_message *m) {
+        if (m->tag == TINA_IO_CONNECT_DONE)
+            return tina_done();
+        tina_address at = tina_address_ipv4(127, 0, 0, 1, 9999);
+        tina_fd fd;
+        tina_io_id id;
+        EXPECT_EQ(tina_socket_open(ctx, TINA_ADDRESS_IPV4, TINA_SOCKET_STREAM, &fd), 0);
+        submitted = tina_submit(ctx, tina_op_connect(fd, &at), &id);
+        return tina_receive();
+    });
+    Harness h(test.spec);
+    h.Settle();
+    tina_scripted_connect(h.scripted(), &kHere);
+    h.Settle();
+    EXPECT_EQ(submitted, 0);
+}
+
 } // namespace

@@ -256,6 +256,20 @@ TEST(Transfer, InTheMailIsNobodysToUse) {
     EXPECT_EQ(h.counters().transfers_in_use, 0u);
 }
 
+TEST(Transfer, AnOpThatReadsBeyondItsBufferIsRefused) {
+    Pair pair;
+    pair.sender.init = [&](tina_ctx *ctx, tina_bytes) {
+        tina_fd fd;
+        tina_io_id id;
+        EXPECT_EQ(tina_socket_open(ctx, TINA_ADDRESS_IPV4, TINA_SOCKET_STREAM, &fd), 0);
+        char *data = static_cast<char *>(tina_transfer_data(ctx, tina_transfer_take(ctx)));
+        EXPECT_EQ(tina_submit(ctx, tina_op_send(fd, data + 512, 1024), &id), TINA_IO_BAD_OP);
+        return tina_receive();
+    };
+    Harness h(pair.play.spec);
+    h.Settle();
+}
+
 TEST(Handoff, MovesAnFdWithItsRightsLessened) {
     Pair pair;
     tina_address at = tina_address_ipv4(127, 0, 0, 1, 80);

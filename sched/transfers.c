@@ -76,14 +76,20 @@ void transfer_give(tina_shard *shard, uint32_t index) {
     GAUGE(shard, transfers_in_use, shard->transfer_pool.live);
 }
 
-// transfer_lets_read returns whether an op may read from data: what lies in a transfer buffer must
-// be kept by the op's owner, or it would be another's before the op completes.
-bool transfer_lets_read(const tina_shard *shard, const tina_isolate *owner, const void *data) {
+// transfers_hold returns whether data lies in the transfer buffers.
+bool transfers_hold(const tina_shard *shard, const void *data) {
     uintptr_t at = (uintptr_t)data - (uintptr_t)shard->transfer_memory;
-    if (at >= shard->transfer_pool.slot_count * shard->transfer_stride)
-        return true;
+    return at < shard->transfer_pool.slot_count * shard->transfer_stride;
+}
+
+// transfer_lets_read returns whether an op may read bytes that lie in the transfer buffers: in one,
+// which the op's owner keeps, or it would be another's before the op completes.
+bool transfer_lets_read(const tina_shard *shard, const tina_isolate *owner, const void *data,
+                        size_t bytes) {
+    uintptr_t at = (uintptr_t)data - (uintptr_t)shard->transfer_memory;
     uint32_t index = (uint32_t)(at / shard->transfer_stride);
-    return tina_pool_is_live(&shard->transfer_pool, index) && shard->transfers[index].kept &&
+    return bytes <= shard->transfer_stride - at % shard->transfer_stride &&
+           tina_pool_is_live(&shard->transfer_pool, index) && shard->transfers[index].kept &&
            shard->transfers[index].owner == isolate_index(shard, owner);
 }
 
