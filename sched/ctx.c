@@ -138,8 +138,9 @@ void *tina_scratch(tina_ctx *ctx, size_t bytes) {
 void *tina_working(tina_ctx *ctx, size_t bytes) {
     tina_isolate *self = ctx->self;
     const type_slots *type = ctx->type;
-    size_t left = type->type->working_bytes - self->working_used;
-    if (bytes > left || tina_align_up(bytes, 16) > left)
+    // The stride is a multiple of the alignment, so what fits still fits once rounded up.
+    size_t left = type->working_stride - self->working_used;
+    if (left == 0 || bytes > left)
         return NULL;
     uint8_t *memory = type->working + isolate_slot(type, self) * type->working_stride;
     memory += self->working_used;

@@ -608,4 +608,41 @@ TEST(Shard, AnExitOfNoKnownKindIsACrash) {
     }
 }
 
+TEST(Shard, WorkingMemoryIsThereToItsLastByte) {
+    static bool ran;
+    ran = false;
+    tina_isolate_type type = {};
+    type.name = "worker";
+    type.struct_bytes = 8;
+    type.working_bytes = 100;
+    type.init = [](tina_ctx *ctx, void *, tina_bytes) {
+        EXPECT_NE(tina_working(ctx, 100), nullptr);
+        EXPECT_EQ(tina_working(ctx, 16), nullptr);
+        ran = true;
+        return tina_done();
+    };
+    type.handle = [](tina_ctx *, void *, const tina_message *) { return tina_done(); };
+    tina_type_slots types[] = {{&type, 1}};
+    tina_child children[] = {{nullptr, &type, {nullptr, 0}}};
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 1;
+    spec.children = children;
+    spec.child_count = 1;
+    {
+        Harness h(spec);
+        h.Settle();
+        EXPECT_TRUE(ran);
+    }
+    tina_spec resolved;
+    char sentence[TINA_SENTENCE_BYTES];
+    type.struct_bytes = UINT32_MAX;
+    EXPECT_FALSE(tina_spec_resolve(&spec, &resolved, sentence));
+    EXPECT_NE(std::strstr(sentence, "struct_bytes is 4294967295"), nullptr) << sentence;
+    type.struct_bytes = 8;
+    type.working_bytes = UINT32_MAX;
+    EXPECT_FALSE(tina_spec_resolve(&spec, &resolved, sentence));
+    EXPECT_NE(std::strstr(sentence, "working_bytes is 4294967295"), nullptr) << sentence;
+}
+
 } // namespace

@@ -53,6 +53,9 @@ static bool counts_accept(const tina_spec *spec, char sentence[TINA_SENTENCE_BYT
     return true;
 }
 
+// Of an isolate's struct, and of its working arena: rounded up they still fit 32 bits.
+#define TYPE_BYTES_MAX (1u << 30)
+
 static bool type_accepts(const tina_spec *spec, uint32_t number,
                          char sentence[TINA_SENTENCE_BYTES]) {
     const tina_type_slots *slots = &spec->types[number];
@@ -70,6 +73,16 @@ static bool type_accepts(const tina_spec *spec, uint32_t number,
                       "types[%u] (%s): slot_count is %u, but a handle has room for %u; use more "
                       "shards, or two types",
                       number, type->name, slots->slot_count, TINA_SLOT_COUNT_MAX);
+    if (type->struct_bytes > TYPE_BYTES_MAX)
+        return refuse(sentence,
+                      "types[%u] (%s): struct_bytes is %u, but at most %u is possible; use shard "
+                      "memory",
+                      number, type->name, type->struct_bytes, TYPE_BYTES_MAX);
+    if (type->working_bytes > TYPE_BYTES_MAX)
+        return refuse(sentence,
+                      "types[%u] (%s): working_bytes is %u, but at most %u is possible; use shard "
+                      "memory",
+                      number, type->name, type->working_bytes, TYPE_BYTES_MAX);
     return true;
 }
 
