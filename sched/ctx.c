@@ -102,18 +102,20 @@ tina_spawn_result tina_spawn(tina_ctx *ctx, const tina_isolate_type *type, tina_
 
 tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
                                      tina_fd fd, tina_handle *child) {
+    tina_reactor *reactor = ctx->shard->reactor;
+    if (tina_reactor_movable(reactor, &ctx->self->io, fd) != 0) {
+        COUNT(ctx->shard, spawns_refused, 1);
+        if (child)
+            *child = tina_handle_none();
+        return TINA_SPAWN_BAD_FD;
+    }
     tina_isolate *born;
     tina_spawn_result result = spawn(ctx, type, args, child, &born);
     if (result != TINA_SPAWN_OK)
         return result;
-    tina_reactor *reactor = ctx->shard->reactor;
-    if (tina_reactor_move_fd(reactor, &ctx->self->io, fd, &born->io) == 0)
-        return TINA_SPAWN_OK;
-    isolate_unspawn(ctx->shard, born);
-    COUNT(ctx->shard, spawns_refused, 1);
-    if (child)
-        *child = tina_handle_none();
-    return TINA_SPAWN_BAD_FD;
+    int32_t moved = tina_reactor_move_fd(reactor, &ctx->self->io, fd, &born->io);
+    TINA_ASSERT(moved == 0);
+    return TINA_SPAWN_OK;
 }
 
 tina_timer tina_timer_set(tina_ctx *ctx, uint64_t delay_ns, uint64_t word) {

@@ -310,7 +310,6 @@ void calls_drop(tina_shard *shard, tina_isolate *callee);
 tina_spawn_result isolate_spawn(tina_shard *shard, const tina_isolate_type *type, tina_bytes args,
                                 tina_isolate **spawned);
 void isolate_end(tina_shard *shard, tina_isolate *isolate, tina_exit_reason reason);
-void isolate_unspawn(tina_shard *shard, tina_isolate *born);
 void isolate_drained(tina_shard *shard, tina_isolate *isolate);
 
 // timers.c

@@ -121,15 +121,6 @@ void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason
         GAUGE(shard, isolates_draining, ++shard->isolates_draining);
 }
 
-// isolate_unspawn takes back a spawn of this very handler: init has not run and nobody was told.
-void isolate_unspawn(tina_shard *shard, tina_isolate *born) {
-    TINA_ASSERT(born->state == ISOLATE_STARTING);
-    TINA_ASSERT(born->mail_first == NONE);
-    born->handle = tina_handle_none();
-    GAUGE(shard, isolates_in_use, --shard->isolates_in_use);
-    slot_free(shard, born);
-}
-
 void isolate_drained(tina_shard *shard, tina_isolate *ended) {
     TINA_ASSERT(ended->state == ISOLATE_DRAINING);
     TINA_ASSERT(!isolate_is_live(ended));

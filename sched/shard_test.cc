@@ -207,6 +207,7 @@ TEST(Shard, EverySpawnThatCannotBeSaysWhy) {
     Harness h(play.spec);
     h.Settle();
     EXPECT_EQ(h.counters().spawns_refused, 4u);
+    EXPECT_EQ(h.counters().spawned, 2u);
     EXPECT_EQ(h.counters().isolates_in_use, 2u);
 }
 
