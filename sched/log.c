@@ -36,6 +36,8 @@ static size_t line_begin(char *line, size_t capacity, uint64_t wall_s, tina_log_
 
 bool tina_log_line(tina_log_ring *ring, uint64_t wall_s, tina_log_level level, const char *who,
                    const char *format, va_list arguments) {
+    if ((unsigned)level > TINA_LOG_DEBUG)
+        level = TINA_LOG_DEBUG;
     if ((int)level > ring->level)
         return true;
     char line[TINA_LOG_LINE_BYTES];
@@ -62,7 +64,7 @@ static void dropped_line(tina_log_ring *ring, uint64_t wall_s) {
     ring->dropped = 0;
 }
 
-void tina_log_flush(tina_log_ring *ring, uint64_t wall_s) {
+static void ring_write(tina_log_ring *ring) {
     while (ring->flushed != ring->written) {
         uint32_t at = (uint32_t)ring->flushed & (ring->capacity - 1);
         uint64_t waiting = ring->written - ring->flushed;
@@ -73,6 +75,12 @@ void tina_log_flush(tina_log_ring *ring, uint64_t wall_s) {
         if (taken < bytes)
             break;
     }
-    if (ring->dropped && ring->capacity - (ring->written - ring->flushed) >= TINA_LOG_LINE_BYTES)
+}
+
+void tina_log_flush(tina_log_ring *ring, uint64_t wall_s) {
+    ring_write(ring);
+    if (ring->dropped && ring->capacity - (ring->written - ring->flushed) >= TINA_LOG_LINE_BYTES) {
         dropped_line(ring, wall_s);
+        ring_write(ring); // no other tick may come
+    }
 }

@@ -646,4 +646,35 @@ TEST(Shard, WorkingMemoryIsThereToItsLastByte) {
     EXPECT_NE(std::strstr(sentence, "working_bytes is 4294967295"), nullptr) << sentence;
 }
 
+TEST(Shard, LinesLostInTheLastTickAreCountedInTheLog) {
+    Script talker;
+    talker.init = [](tina_ctx *ctx, tina_bytes) {
+        for (int i = 0; i < 200; i++)
+            tina_log(ctx, TINA_LOG_INFO, "line %d of many, and a few words to make it longer", i);
+        return tina_done();
+    };
+    Play play({&talker});
+    play.spec.log_bytes = 4096;
+    Harness h(play.spec);
+    while (!h.Turn().ended) {
+    }
+    uint64_t dropped = h.counters().log_lines_dropped;
+    EXPECT_GT(dropped, 100u);
+    EXPECT_NE(h.log().find(std::to_string(dropped) + " lines were dropped"), std::string::npos);
+}
+
+TEST(Shard, ALogLevelThatIsNoneIsTheLeastUrgent) {
+    Script talker;
+    talker.init = [](tina_ctx *ctx, tina_bytes) {
+        volatile int strange = 77;
+        tina_log(ctx, static_cast<tina_log_level>(static_cast<int>(strange)), "hello");
+        return tina_receive();
+    };
+    Play play({&talker});
+    play.spec.log_level = 100;
+    Harness h(play.spec);
+    h.Settle();
+    EXPECT_NE(h.log().find("debug puppet: hello"), std::string::npos) << h.log();
+}
+
 } // namespace
