@@ -93,11 +93,12 @@ static void child_failure_tell(tina_shard *shard) {
 static void phase_supervise(tina_shard *shard) {
     if (shard->child_awaited != NONE || shard->shutting_down)
         return;
+    if (!shard->child_failed && shard->children_started < shard->spec->child_count)
+        child_start(shard, &shard->spec->children[shard->children_started]);
+    // Also the failure of the one just started: the loop may wait before it ticks again.
     if (shard->child_failed) {
         child_failure_tell(shard);
         tina_shard_shutdown(shard);
-    } else if (shard->children_started < shard->spec->child_count) {
-        child_start(shard, &shard->spec->children[shard->children_started]);
     }
 }
 

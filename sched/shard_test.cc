@@ -677,4 +677,22 @@ TEST(Shard, ALogLevelThatIsNoneIsTheLeastUrgent) {
     EXPECT_NE(h.log().find("debug puppet: hello"), std::string::npos) << h.log();
 }
 
+// The loop waits until until_ns when a tick is not busy, so a failure may not wait for a later one.
+TEST(Shard, AChildWithoutASlotFailsTheBootInTheSameTick) {
+    Script first, second, extra;
+    Script *extra_script = &extra;
+    Play play({&first, &second}, 2);
+    first.init = [&](tina_ctx *ctx, tina_bytes) {
+        EXPECT_EQ(tina_spawn(ctx, &play.type, ArgsOf(&extra_script), nullptr), TINA_SPAWN_OK);
+        return tina_receive();
+    };
+    Harness h(play.spec);
+    tina_tick tick = h.Turn();
+    for (int i = 0; i < 10 && tick.busy; i++)
+        tick = h.Turn();
+    EXPECT_TRUE(tick.failed);
+    EXPECT_TRUE(tick.ended);
+    EXPECT_NE(h.log().find("child 1 (puppet) could not be started"), std::string::npos) << h.log();
+}
+
 } // namespace
