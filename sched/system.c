@@ -82,9 +82,11 @@ typedef struct shutdown_state {
 static void shutdown_advance(system_state *system, tina_shard *shard, shutdown_state *shutdown,
                              bool stop, uint64_t now_ns) {
     uint32_t requested = tina_atomic_u32_load_acquire(&system->requested);
+    uint64_t timeout_ns = system->spec->shutdown_timeout_ns;
+    uint64_t deadline_ns = timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + timeout_ns;
     if (!shutdown->told && (stop || requested != REQUEST_NONE)) {
         shutdown->told = true;
-        shutdown->deadline_ns = now_ns + system->spec->shutdown_timeout_ns;
+        shutdown->deadline_ns = deadline_ns;
         tina_shard_shutdown(shard);
     }
     bool late = shutdown->told && now_ns >= shutdown->deadline_ns;
@@ -92,7 +94,7 @@ static void shutdown_advance(system_state *system, tina_shard *shard, shutdown_s
         shutdown->forced = true;
         shutdown->forced_count = tina_shard_force(shard);
         // What drains after that is given the same time again; a zombie is not waited for longer.
-        shutdown->deadline_ns = now_ns + system->spec->shutdown_timeout_ns;
+        shutdown->deadline_ns = deadline_ns;
     }
 }
 

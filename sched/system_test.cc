@@ -392,4 +392,10 @@ TEST_F(SystemTest, PrintsWhereEveryByteGoes) {
     EXPECT_NE(text.find("bytes a shard"), std::string::npos) << text;
 }
 
+TEST_F(SystemTest, AShutdownTimeoutWithoutEndForcesNobody) {
+    EXPECT_EXIT(std::exit(RunDriven(
+                    {}, [](uint16_t) { Terminate(); }, UINT64_MAX)),
+                testing::ExitedWithCode(0), "");
+}
+
 } // namespace
