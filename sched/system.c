@@ -286,6 +286,10 @@ static bool line_write(int fd, const char *format, ...) {
     va_start(arguments, format);
     size_t bytes = tina_format_v(line, sizeof line, format, arguments);
     va_end(arguments);
+    if (bytes >= sizeof line) {
+        bytes = sizeof line - 1;
+        line[bytes - 1] = '\n';
+    }
     return write(fd, line, bytes) == (ssize_t)bytes;
 }
 

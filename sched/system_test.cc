@@ -398,4 +398,30 @@ TEST_F(SystemTest, AShutdownTimeoutWithoutEndForcesNobody) {
                 testing::ExitedWithCode(0), "");
 }
 
+TEST_F(SystemTest, PrintsALongNameCut) {
+    std::string name(1000, 'n');
+    tina_isolate_type type = listener_type;
+    type.name = name.c_str();
+    tina_type_slots types[] = {{&type, 1}};
+    tina_child children[] = {{nullptr, &type, {nullptr, 0}}};
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 1;
+    spec.children = children;
+    spec.child_count = 1;
+    int out[2];
+    ASSERT_EQ(pipe(out), 0);
+    EXPECT_TRUE(tina_spec_print(&spec, out[1]));
+    close(out[1]);
+    std::string text(8192, 0);
+    text.resize(static_cast<size_t>(read(out[0], &text[0], text.size())));
+    close(out[0]);
+    for (size_t at = 0, end; at < text.size(); at = end + 1) {
+        end = text.find('\n', at);
+        ASSERT_NE(end, std::string::npos);
+        EXPECT_LT(end - at, 400u);
+        EXPECT_EQ(text.substr(at, end - at).find('\0'), std::string::npos);
+    }
+}
+
 } // namespace
