@@ -248,6 +248,7 @@ static int system_run(const tina_spec *resolved) {
                     "the shard needs %llu bytes of address space: %s; lower the spec's counts",
                     (unsigned long long)bytes, tina_io_error_text(result));
         sentence_write(resolved->name, sentence);
+        tina_stderr_sink_close(&system.sink);
         return STATUS_NOT_STARTED;
     }
     // Blocked before the shard's thread exists, so that it inherits the mask and only signal_fd

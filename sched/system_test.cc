@@ -424,4 +424,31 @@ TEST_F(SystemTest, PrintsALongNameCut) {
     }
 }
 
+TEST_F(SystemTest, ARunThatDoesNotStartLeavesNoFd) {
+    tina_isolate_type type = listener_type;
+    type.working_bytes = 1u << 30;
+    tina_type_slots types[] = {{&type, TINA_SLOT_COUNT_MAX}};
+    tina_child children[] = {{nullptr, &type, {nullptr, 0}}};
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 1;
+    spec.children = children;
+    spec.child_count = 1;
+    // The log opens a pipe anew, but not a file.
+    int errors[2];
+    ASSERT_EQ(pipe(errors), 0);
+    int before = dup(STDERR_FILENO);
+    dup2(errors[1], STDERR_FILENO);
+    int status = tina_run(&spec);
+    int next = dup(STDERR_FILENO);
+    dup2(before, STDERR_FILENO);
+    EXPECT_EQ(status, 1);
+    EXPECT_EQ(next, before + 1);
+    char text[256] = {};
+    EXPECT_GT(read(errors[0], text, sizeof text - 1), 0);
+    EXPECT_NE(std::strstr(text, "bytes of address space"), nullptr) << text;
+    for (int fd : {errors[0], errors[1], before, next})
+        close(fd);
+}
+
 } // namespace
