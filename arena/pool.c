@@ -56,12 +56,12 @@ tina_pool_result tina_pool_take_untaken(tina_pool *pool, tina_pool_ref *ref) {
 void tina_pool_give_worn(tina_pool *pool, uint32_t slot) {
     tina_pool_entry *entry = &pool->entries[slot];
     TINA_ASSERT((entry->generation & pool->wear_mask) == pool->wear_mask);
-    if (entry->generation == pool->generation_max) {
+    if (entry->generation == pool->generation_max && !pool->wraps) {
         entry->link = TINA_POOL_RETIRED;
         pool->retired++;
         return;
     }
-    entry->generation++;
+    entry->generation = entry->generation == pool->generation_max ? 1 : entry->generation + 1;
     back_append(pool, slot);
 }
 
@@ -109,6 +109,7 @@ void tina_pool_init(tina_pool *pool, const tina_pool_config *config, void *metad
         .slot_count = config->slot_count,
         .slot_bytes = config->slot_bytes,
         .generation_max = generation_max,
+        .wraps = config->wraps,
     };
     TINA_ASSERT((slots == NULL) == (config->slot_bytes == 0));
     uint32_t alignment = config->alignment != 0 ? config->alignment : ALIGNMENT_DEFAULT;

@@ -42,6 +42,8 @@ typedef struct tina_pool_config {
     uint32_t red_zone_bytes;  // at least so much between two slots, checked by tina_pool_intact
     uint32_t alignment;       // of each slot: a power of two, 8 to 128; default 16
     uint32_t generation_bits; // up to 32; default 28, what a tina_handle has room for
+    bool wraps; // a worn-out slot begins again at generation 1 instead of being retired: for slots
+                // whose names nobody keeps as long as all generations last
 } tina_pool_config;
 
 // One life of one slot. Generations start at 1, so the all-zero ref is nobody's.
@@ -78,6 +80,7 @@ typedef struct tina_pool {
     uint32_t slot_count;
     uint32_t slot_bytes;
     uint32_t generation_max;
+    bool wraps;
     uint64_t refused; // counter: takes that found the pool full or worn out
 } tina_pool;
 

@@ -235,6 +235,24 @@ TEST(Pool, ASlotRotatesToTheBackOnEvery2To20thLife) {
     tina_pool_verify(&pool);
 }
 
+TEST(Pool, OneThatWrapsBeginsAgainAndIsNeverWornOut) {
+    for (uint32_t bits : {1u, 3u}) {
+        tina_pool_config config = config_of(1, 24);
+        config.generation_bits = bits;
+        config.wraps = true;
+        Pool pool(config);
+        uint32_t last = (1u << bits) - 1;
+        for (uint32_t life = 0; life < 100; life++) {
+            tina_pool_ref ref = take(&pool);
+            EXPECT_EQ(ref.generation, life % last + 1);
+            tina_pool_give(&pool, ref);
+            EXPECT_FALSE(tina_pool_holds(&pool, ref));
+            tina_pool_verify(&pool);
+        }
+        EXPECT_EQ(pool.retired, 0u);
+    }
+}
+
 TEST(Pool, ResetMakesEveryRefStaleAndKeepsGenerations) {
     tina_pool_config config = config_of(4, 24);
     config.generation_bits = 2;

@@ -11,7 +11,9 @@
 static void event_begin(tina_message *event, int32_t tag) {
     event->tag = tag;
     event->payload_bytes = 0;
+    event->flags = 0;
     event->from = tina_handle_none();
+    event->to = tina_handle_none();
 }
 
 static void io_event(const tina_shard *shard, const tina_io_completion *completion,
@@ -109,6 +111,7 @@ static void answer_event(const tina_shard *shard, const tina_isolate *self, tina
     const tina_message *answer = &shard->envelopes[self->call_envelope];
     *event = *answer;
     event->from = answer->to;
+    event->to = answer->from;
 }
 
 static void call_failed_event(const tina_isolate *self, tina_message *event) {

@@ -35,8 +35,11 @@ static tina_pool_config struct_pool(const tina_spec *spec, uint32_t type) {
     };
 }
 
+// Envelopes, timers, monitors and transfer buffers. Retiring them would use up a busy shard: 1,024
+// envelopes at 66 M messages a second last 18 hours. A name of one comes again after 2^32 lives of
+// it.
 static tina_pool_config number_pool(uint64_t count) {
-    return (tina_pool_config){.slot_count = (uint32_t)count, .generation_bits = 32};
+    return (tina_pool_config){.slot_count = (uint32_t)count, .generation_bits = 32, .wraps = true};
 }
 
 // Every op may have a deadline, and every isolate's call, besides the timers that isolates set.

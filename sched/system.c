@@ -118,7 +118,8 @@ static int shard_serve(system_state *system, tina_shard *shard) {
     }
     if (tick.failed)
         return STATUS_NOT_STARTED;
-    if (shutdown.forced_count)
+    // Forced isolates, or one whose op never came back: what drained is not all.
+    if (shutdown.forced_count || !tick.ended)
         return STATUS_FORCED;
     return tick.stop ? tick.stop_status : STATUS_DRAINED;
 }
@@ -171,6 +172,13 @@ static void request(system_state *system, uint32_t what) {
     pthread_mutex_unlock(&system->waking);
 }
 
+// A signal that came too late to matter must not strike when the mask is lifted.
+static void signals_discard(int signal_fd) {
+    struct signalfd_siginfo info;
+    while (read(signal_fd, &info, sizeof info) == sizeof info)
+        continue;
+}
+
 static void signals_serve(system_state *system, int signal_fd) {
     struct pollfd polled[2] = {{.fd = signal_fd, .events = POLLIN},
                                {.fd = system->done_fd, .events = POLLIN}};
@@ -209,7 +217,7 @@ static bool fd_limit_raise(const tina_spec *spec, char sentence[TINA_SENTENCE_BY
 }
 
 static int threads_run(system_state *system, const sigset_t *signals) {
-    int signal_fd = signalfd(-1, signals, SFD_CLOEXEC);
+    int signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
     system->done_fd = eventfd(0, EFD_CLOEXEC);
     pthread_t thread;
     if (signal_fd < 0 || system->done_fd < 0 ||
@@ -220,6 +228,7 @@ static int threads_run(system_state *system, const sigset_t *signals) {
     } else {
         signals_serve(system, signal_fd);
         pthread_join(thread, NULL);
+        signals_discard(signal_fd);
     }
     if (signal_fd >= 0)
         close(signal_fd);

@@ -20,6 +20,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,6 +61,7 @@ struct Options {
     uint16_t port;
     bool seccomp;  // kills the process when the shard's thread maps memory after this
     bool stubborn; // does not end when told
+    bool loud;     // signals its own process as it ends
     int report_fd; // the port is written there
 };
 
@@ -96,6 +98,10 @@ tina_effect ListenerHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
         if (tina_spawn_with_fd(ctx, &echo_type, args, m->io.fd, nullptr) != TINA_SPAWN_OK)
             return tina_io_close(m->io.fd);
         return tina_io_accept(self->fd);
+    }
+    if (m->tag == TINA_SHUTDOWN && self->options->loud) {
+        kill(getpid(), SIGTERM);
+        kill(getpid(), SIGINT);
     }
     if (m->tag == TINA_SHUTDOWN && !self->options->stubborn)
         return tina_done();
@@ -227,6 +233,29 @@ TEST_F(SystemTest, ASecondSignalForcesAtOnce) {
                     },
                     UINT64_C(3600000000000))),
                 testing::ExitedWithCode(3), "");
+}
+
+// On one processor, with the main thread waiting behind the shard's, the shard has ended before the
+// signals that it sent are looked at.
+int RunLoud() {
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<size_t>(sched_getcpu()), &here);
+    if (sched_setaffinity(0, sizeof here, &here) != 0)
+        return 79;
+    Options options = {};
+    options.loud = true;
+    return RunDriven(options, [](uint16_t) {
+        sched_param none = {};
+        if (sched_setscheduler(getpid(), SCHED_IDLE, &none) != 0)
+            _exit(78);
+        Terminate();
+    });
+}
+
+// Signals that are pending when the last isolate ends must not strike when tina_run lifts its mask.
+TEST_F(SystemTest, ASignalThatComesTooLateEndsNothing) {
+    EXPECT_EXIT(std::exit(RunLoud()), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(SystemTest, APortInUseIsOneSentenceAndStatusOne) {

@@ -22,7 +22,7 @@ static uint64_t deadline_after(const tina_shard *shard, uint64_t delay_ns) {
 static tina_pool_ref entry_take(tina_shard *shard, timer_kind kind, uint32_t owner, uint64_t word) {
     tina_pool_ref ref;
     tina_pool_result taken = tina_pool_take(&shard->timer_pool, &ref);
-    // Sized for what may be set at once; generations of 32 bits last 2^32 uses an entry.
+    // Sized for what may be set at once, and never worn out.
     TINA_ASSERT(taken == TINA_POOL_OK);
     tina_wheel_entry *entry = &shard->timers[ref.slot];
     entry->kind = (uint8_t)kind;
