@@ -3,7 +3,7 @@
 // Receive buffers are lent to the backend, held by a completion, and come home. A receive that
 // found data but no buffer waits in a queue, and is staged again when one is there for it.
 
-#include "reactor/poison.h"
+#include "arena/poison.h"
 #include "reactor/table.h"
 
 static const uint8_t *buffer_at(const tina_reactor *reactor, uint32_t buffer) {
@@ -15,7 +15,7 @@ void tina_buffers_hold(tina_reactor *reactor, uint32_t buffer) {
     TINA_ASSERT(!reactor->buffer_entries[buffer].held);
     reactor->buffer_entries[buffer].held = true;
     reactor->counters.buffers_in_use++;
-    reactor_unpoison(buffer_at(reactor, buffer), reactor->config.buffer_bytes);
+    tina_unpoison(buffer_at(reactor, buffer), reactor->config.buffer_bytes);
 }
 
 // As many receives are staged again as buffers are lent, and no more, so that each finds one; when
@@ -37,7 +37,7 @@ void tina_buffers_give(tina_reactor *reactor, uint32_t buffer) {
     uint16_t id = (uint16_t)buffer;
     reactor->buffer_entries[buffer].held = false;
     reactor->counters.buffers_in_use--;
-    reactor_poison(buffer_at(reactor, buffer), reactor->config.buffer_bytes);
+    tina_poison(buffer_at(reactor, buffer), reactor->config.buffer_bytes);
     reactor->backend->give_buffers(reactor->self, &id, 1);
     waiting_serve(reactor);
 }
@@ -84,9 +84,9 @@ void tina_buffers_open(tina_reactor *reactor) {
     for (uint32_t buffer = 0; buffer < reactor->config.buffer_count; buffer++) {
         reactor->buffer_entries[buffer] = (buffer_entry){.held = false};
     }
-    reactor_poison(reactor->buffers, buffers_bytes(reactor));
+    tina_poison(reactor->buffers, buffers_bytes(reactor));
 }
 
 void tina_buffers_close(tina_reactor *reactor) {
-    reactor_unpoison(reactor->buffers, buffers_bytes(reactor));
+    tina_unpoison(reactor->buffers, buffers_bytes(reactor));
 }

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "arena/poison.h"
 #include "core/assert.h"
 #include "core/bits.h"
-#include "reactor/poison.h"
 #include "reactor/scripted_net.h"
 
 typedef struct scripted_op {
@@ -54,9 +54,9 @@ static int32_t op_recv(tina_scripted *s, const tina_backend_op *op, uint16_t *bu
     }
     *buffer = s->lent[--s->lent_count];
     uint8_t *to = s->buffers.base + (size_t)*buffer * s->buffers.bytes;
-    reactor_unpoison(to, s->buffers.bytes);
+    tina_unpoison(to, s->buffers.bytes);
     int32_t bytes = tina_net_recv(&s->net, op->os_fd, to, op->bytes);
-    reactor_poison(to, s->buffers.bytes);
+    tina_poison(to, s->buffers.bytes);
     return bytes;
 }
 
