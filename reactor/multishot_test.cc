@@ -700,13 +700,20 @@ TEST(MultishotCost, AnOwnerThatTakesAllInItsTurnIsNotInterrupted) {
     EXPECT_EQ(receives_staged, 1u);
     EXPECT_EQ(rig.count().multishot_pauses, 0u);
 
-    rig.take_max = 1;
+    // One that leaves some is, once, until it has taken them.
+    rig.take_max = TINA_MULTISHOT_UNTAKEN_MAX + 4;
     rig.far_send(peer, flood);
     for (int i = 0; i < 3; i++) {
         rig.turn();
     }
     EXPECT_EQ(cancels_staged, 1u);
+    EXPECT_EQ(receives_staged, 1u);
     EXPECT_EQ(rig.count().multishot_pauses, 1u);
+    rig.take(&owner);
+    rig.far_send(peer, "more");
+    rig.turn();
+    EXPECT_EQ(receives_staged, 2u);
+    EXPECT_EQ(rig.completions.back().data, "more");
 }
 
 } // namespace
