@@ -121,7 +121,13 @@ tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *typ
 tina_timer tina_timer_set(tina_ctx *ctx, uint64_t delay_ns, uint64_t word) {
     if (!ctx_call_allowed(ctx))
         return (tina_timer){0};
-    return timer_set(ctx->shard, ctx->self, delay_ns, word);
+    return timer_set(ctx->shard, ctx->self, delay_ns, 0, word);
+}
+
+tina_timer tina_timer_set_periodic(tina_ctx *ctx, uint64_t period_ns, uint64_t word) {
+    if (period_ns == 0 || !ctx_call_allowed(ctx))
+        return (tina_timer){0};
+    return timer_set(ctx->shard, ctx->self, period_ns, period_ns, word);
 }
 
 bool tina_timer_cancel(tina_ctx *ctx, tina_timer timer) {

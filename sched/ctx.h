@@ -157,6 +157,11 @@ tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *typ
 // when the shard's timers are used up.
 tina_timer tina_timer_set(tina_ctx *ctx, uint64_t delay_ns, uint64_t word);
 
+// tina_timer_set_periodic sends TINA_TIMER every period_ns, first in period_ns from now, until it
+// is cancelled. Periods are counted from when it was set, so it does not drift; one that is late is
+// one event, whose count says for how many periods. Returns none also when period_ns is 0.
+tina_timer tina_timer_set_periodic(tina_ctx *ctx, uint64_t period_ns, uint64_t word);
+
 // tina_timer_cancel returns true when the timer's event had not been delivered; now it never will
 // be.
 bool tina_timer_cancel(tina_ctx *ctx, tina_timer timer);

@@ -313,7 +313,8 @@ void isolate_end(tina_shard *shard, tina_isolate *isolate, tina_exit_reason reas
 void isolate_drained(tina_shard *shard, tina_isolate *isolate);
 
 // timers.c
-tina_timer timer_set(tina_shard *shard, tina_isolate *owner, uint64_t delay_ns, uint64_t word);
+tina_timer timer_set(tina_shard *shard, tina_isolate *owner, uint64_t delay_ns, uint64_t period_ns,
+                     uint64_t word);
 bool timer_cancel(tina_shard *shard, tina_isolate *owner, tina_timer timer);
 uint32_t deadline_set(tina_shard *shard, tina_isolate *owner, timer_kind kind, uint64_t word,
                       uint64_t timeout_ns);

@@ -62,7 +62,8 @@ typedef struct tina_timer {
 
 typedef struct tina_timer_event {
     tina_timer timer;
-    uint64_t word; // as given to tina_timer_set
+    uint64_t word;  // as given when it was set
+    uint64_t count; // a periodic timer: periods that have passed since its last event; else 1
 } tina_timer_event;
 
 // A monitor, to end it by; none when all bits are zero. Dies with its isolate.

@@ -81,7 +81,8 @@ void Act(tina_ctx *ctx, Chaos *self, const tina_message *m) {
         break;
     }
     case 6:
-        w.Keep(w.timers, tina_timer_set(ctx, w.Below(20 * kMillisecond), kind));
+        w.Keep(w.timers, w.Below(4) ? tina_timer_set(ctx, w.Below(20 * kMillisecond), kind)
+                                    : tina_timer_set_periodic(ctx, w.Below(kMillisecond), kind));
         break;
     case 7:
         tina_timer_cancel(ctx, w.Any(w.timers));

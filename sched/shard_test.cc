@@ -436,6 +436,65 @@ TEST(Shard, TimersFireInOrderNeverEarlyAndDieWithTheirIsolate) {
     (void)harness;
 }
 
+TEST(Shard, APeriodicTimerDoesNotDriftAndOneThatIsLateIsOneEvent) {
+    Script owner;
+    std::vector<uint64_t> counts;
+    tina_timer timer = {};
+    owner.init = [&](tina_ctx *ctx, tina_bytes) {
+        EXPECT_EQ(tina_timer_set_periodic(ctx, 0, 0).bits, 0u);
+        timer = tina_timer_set_periodic(ctx, 1000000, 7);
+        EXPECT_NE(timer.bits, 0u);
+        return tina_receive();
+    };
+    owner.handle = [&](tina_ctx *ctx, const tina_message *m) {
+        EXPECT_EQ(m->timer.word, 7u);
+        EXPECT_EQ(m->timer.timer.bits, timer.bits);
+        counts.push_back(m->timer.count);
+        if (counts.size() == 5) {
+            EXPECT_TRUE(tina_timer_cancel(ctx, timer));
+            EXPECT_FALSE(tina_timer_cancel(ctx, timer));
+        }
+        return tina_receive();
+    };
+    Play play({&owner});
+    Harness h(play.spec);
+    h.Settle();
+    for (int i = 0; i < 3; i++)
+        h.Sleep(1000000);
+    EXPECT_EQ(counts, (std::vector<uint64_t>{1, 1, 1}));
+    h.Sleep(4500000);
+    EXPECT_EQ(counts, (std::vector<uint64_t>{1, 1, 1, 4}));
+    EXPECT_EQ(h.counters().timers_in_use, 1u);
+    // Half a period is left of the one that runs: it did not begin anew when it was late.
+    h.Sleep(600000);
+    EXPECT_EQ(counts, (std::vector<uint64_t>{1, 1, 1, 4, 1}));
+    h.Sleep(10000000);
+    EXPECT_EQ(counts.size(), 5u);
+    EXPECT_EQ(h.counters().timers_in_use, 0u);
+    EXPECT_EQ(h.Turn().until_ns, UINT64_MAX);
+}
+
+TEST(Shard, APeriodicTimerOfAnEnormousPeriodFiresOnceAndDiesWithItsIsolate) {
+    Script owner;
+    int fired = 0;
+    owner.init = [&](tina_ctx *ctx, tina_bytes) {
+        EXPECT_NE(tina_timer_set_periodic(ctx, UINT64_C(1) << 63, 0).bits, 0u);
+        EXPECT_NE(tina_timer_set_periodic(ctx, UINT64_MAX, 0).bits, 0u);
+        return tina_receive();
+    };
+    owner.handle = [&](tina_ctx *, const tina_message *m) {
+        fired += m->tag == TINA_TIMER;
+        return fired ? tina_done() : tina_receive();
+    };
+    Play play({&owner});
+    Harness h(play.spec);
+    h.Settle();
+    h.Sleep((UINT64_C(1) << 63) + 2000);
+    EXPECT_EQ(fired, 1);
+    EXPECT_EQ(h.counters().timers_in_use, 0u);
+    EXPECT_EQ(h.Turn().until_ns, UINT64_MAX);
+}
+
 TEST(Shard, ATimerThatFiredAndIsNotDeliveredCanStillBeCancelled) {
     Script owner;
     tina_timer second = {};

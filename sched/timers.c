@@ -61,13 +61,15 @@ static void user_timer_give(tina_shard *shard, uint32_t index) {
     entry_give(shard, index);
 }
 
-tina_timer timer_set(tina_shard *shard, tina_isolate *owner, uint64_t delay_ns, uint64_t word) {
+tina_timer timer_set(tina_shard *shard, tina_isolate *owner, uint64_t delay_ns, uint64_t period_ns,
+                     uint64_t word) {
     if (shard->user_timers == shard->timer_count) {
         COUNT(shard, timers_refused, 1);
         return (tina_timer){0};
     }
     GAUGE(shard, timers_in_use, ++shard->user_timers);
     tina_pool_ref ref = entry_take(shard, TIMER_USER, isolate_index(shard, owner), word);
+    shard->timers[ref.slot].period_ns = period_ns;
     owner_link(shard, owner, ref.slot);
     tina_wheel_insert(&shard->wheel, ref.slot, deadline_after(shard, delay_ns));
     return name_of(ref);
@@ -167,6 +169,23 @@ void timers_expire(tina_shard *shard) {
     }
 }
 
+// A periodic timer goes on from the deadline that it had, past the periods that it missed. Returns
+// how many have passed.
+static uint64_t timer_rearm(tina_shard *shard, tina_isolate *owner, uint32_t index) {
+    tina_wheel_entry *entry = &shard->timers[index];
+    uint64_t late_ns = shard->now.monotonic_ns - entry->deadline_ns;
+    uint64_t periods = late_ns / entry->period_ns + 1;
+    uint64_t advance_ns = periods * entry->period_ns;
+    uint64_t deadline_ns = entry->deadline_ns + advance_ns;
+    // Beyond the end of time it never fires again, and stays to be cancelled.
+    if (advance_ns / entry->period_ns != periods || deadline_ns < entry->deadline_ns)
+        deadline_ns = UINT64_MAX;
+    entry->state = TIMER_SET;
+    owner_link(shard, owner, index);
+    tina_wheel_insert(&shard->wheel, index, deadline_ns);
+    return periods;
+}
+
 // timer_event takes the isolate's oldest fired timer; false when there is none.
 bool timer_event(tina_shard *shard, tina_isolate *owner, tina_message *event) {
     uint32_t index = owner->fired_first;
@@ -175,11 +194,16 @@ bool timer_event(tina_shard *shard, tina_isolate *owner, tina_message *event) {
         return false;
     }
     tina_wheel_entry *entry = &shard->timers[index];
+    TINA_ASSERT(entry->deadline_ns <= shard->now.monotonic_ns);
     owner->fired_first = entry->next;
     event->timer.timer =
         name_of((tina_pool_ref){index, tina_pool_generation(&shard->timer_pool, index)});
     event->timer.word = entry->word;
-    user_timer_give(shard, index);
+    event->timer.count = 1;
+    if (entry->period_ns)
+        event->timer.count = timer_rearm(shard, owner, index);
+    else
+        user_timer_give(shard, index);
     return true;
 }
 

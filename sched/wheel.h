@@ -27,8 +27,9 @@ extern "C" {
 
 typedef struct tina_wheel_entry {
     uint64_t deadline_ns;
-    uint64_t word; // the owner's
-    uint32_t next; // in its bucket's ring; free for the owner once expired or removed
+    uint64_t word;      // the owner's
+    uint64_t period_ns; // the owner's
+    uint32_t next;      // in its bucket's ring; free for the owner once expired or removed
     uint32_t prev;
     uint32_t owner; // the owner's
     uint32_t owner_next;
