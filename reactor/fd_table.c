@@ -168,10 +168,21 @@ int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, ti
     return refusal;
 }
 
-void tina_fds_open(tina_reactor *reactor) {
-    reactor->fds[0] = (fd_entry){.os_fd = -1};
+void tina_fds_relist(tina_reactor *reactor) {
     for (uint32_t index = 1; index <= reactor->config.fd_count; index++) {
-        reactor->fds[index] = (fd_entry){.os_fd = -1, .generation = 1};
-        free_fds_push(reactor, index, true);
+        const fd_entry *fd = &reactor->fds[index];
+        uint32_t generation = fd->os_fd < 0 ? fd->generation : fd->generation + 1;
+        reactor->counters.fds_retired += fd->os_fd >= 0 && generation == 0;
+        reactor->fds[index] = (fd_entry){.os_fd = -1, .generation = generation};
+        if (generation != 0) {
+            free_fds_push(reactor, index, true);
+        }
     }
+}
+
+void tina_fds_open(tina_reactor *reactor) {
+    for (uint32_t index = 0; index <= reactor->config.fd_count; index++) {
+        reactor->fds[index] = (fd_entry){.os_fd = -1, .generation = 1};
+    }
+    tina_fds_relist(reactor);
 }

@@ -139,15 +139,24 @@ void tina_addresses_give(tina_reactor *reactor, const tina_address *address) {
     reactor->free_address = index + 1;
 }
 
-void tina_ops_open(tina_reactor *reactor) {
-    reactor->ops[0] = (op_entry){0};
+void tina_ops_relist(tina_reactor *reactor) {
     for (uint32_t index = 1; index <= reactor->config.op_count; index++) {
-        reactor->ops[index] = (op_entry){.generation = 1};
+        op_entry *op = &reactor->ops[index];
+        uint32_t next = op->generation + 1 != 0 ? op->generation + 1 : 1;
+        *op = (op_entry){.generation = op->state == OP_FREE ? op->generation : next};
         free_ops_push(reactor, index, true);
     }
+    reactor->free_address = 0;
     for (uint32_t index = reactor->config.connect_count; index > 0; index--) {
         tina_addresses_give(reactor, &reactor->addresses[index - 1]);
     }
+}
+
+void tina_ops_open(tina_reactor *reactor) {
+    for (uint32_t index = 0; index <= reactor->config.op_count; index++) {
+        reactor->ops[index] = (op_entry){.generation = 1};
+    }
+    tina_ops_relist(reactor);
 }
 
 bool tina_reactor_reads(const tina_reactor *reactor, const tina_reactor_owner *owner,

@@ -89,7 +89,7 @@ int tina_reactor_open(const tina_reactor_config *config, void *memory, tina_reac
 // An op that is in flight when the ring goes would be the kernel's for a while longer, and the
 // memory it uses the caller's already. So they are cancelled and awaited; what a stuck device holds
 // on to for a second is given up.
-static void ops_drain(tina_reactor *reactor) {
+bool tina_ops_drain(tina_reactor *reactor) {
     for (uint32_t index = 1; index <= reactor->config.op_count; index++) {
         op_state state = (op_state)reactor->ops[index].state;
         if (state != OP_FREE && state < OP_DONE) {
@@ -99,18 +99,19 @@ static void ops_drain(tina_reactor *reactor) {
     for (uint32_t round = 0; round < 100; round++) {
         tina_reactor_flush(reactor);
         if (reactor->flying_count == 0 && reactor->staged.head == 0) {
-            return;
+            return true;
         }
         if (reactor->backend->wait(reactor->self, 0, UINT64_C(10000000)) < 0) {
-            return;
+            return false;
         }
         tina_completions_take(reactor);
     }
+    return false;
 }
 
 void tina_reactor_close(tina_reactor *reactor) {
     reactor->closing = true;
-    ops_drain(reactor);
+    (void)tina_ops_drain(reactor);
     for (uint32_t index = 1; index <= reactor->config.fd_count; index++) {
         if (reactor->fds[index].os_fd >= 0) {
             reactor->backend->close_now(reactor->self, reactor->fds[index].os_fd);

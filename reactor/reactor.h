@@ -81,6 +81,12 @@ int tina_reactor_open(const tina_reactor_config *config, void *memory, tina_reac
 // tina_reactor_close closes every fd still open and gives the backend back to the OS.
 void tina_reactor_close(tina_reactor *reactor);
 
+// tina_reactor_reset cancels every op, waits for the last (a second at most), closes every fd and
+// takes every buffer home. No owner is looked at, told or written to: all are gone for the reactor,
+// and their memory is their own again. Every id and fd of before is stale, for ever. Returns false
+// when an op would not end: the reactor is then of no use, but for another try or for close.
+bool tina_reactor_reset(tina_reactor *reactor);
+
 // tina_reactor_submit stages an op for its owner. Returns 0 and *id; or BAD_FD, NO_RIGHT, OPS_FULL,
 // BUSY or BAD_OP, and then nothing has happened. Close completes after every other op of its fd has
 // completed (as canceled).

@@ -148,6 +148,8 @@ static inline uint64_t op_key(const tina_reactor *reactor, uint32_t index) {
 // op_table.c
 
 void tina_ops_open(tina_reactor *reactor);
+// Makes every row free again, with a name that it never had.
+void tina_ops_relist(tina_reactor *reactor);
 // Returns 0 when every row is in use.
 uint32_t tina_ops_take(tina_reactor *reactor, tina_reactor_owner *owner);
 void tina_ops_give(tina_reactor *reactor, uint32_t index);
@@ -166,6 +168,7 @@ void tina_addresses_give(tina_reactor *reactor, const tina_address *address);
 // fd_table.c
 
 void tina_fds_open(tina_reactor *reactor);
+void tina_fds_relist(tina_reactor *reactor);
 // Gives an os_fd a row, or returns 0 when every one is in use; and then an owner and a name.
 uint32_t tina_fds_take(tina_reactor *reactor, int32_t os_fd);
 tina_fd tina_fds_own(tina_reactor *reactor, uint32_t index, tina_reactor_owner *owner);
@@ -177,6 +180,11 @@ void tina_fds_unlink(tina_reactor *reactor, uint32_t index);
 void tina_fds_cancel(tina_reactor *reactor, uint32_t index);
 void tina_fds_begin_close(tina_reactor *reactor, uint32_t index, uint32_t close_op);
 void tina_fds_op_ended(tina_reactor *reactor, uint32_t index, uint32_t op);
+
+// open.c
+
+// With `closing` set: cancels every op and awaits the last; false when that takes over a second.
+bool tina_ops_drain(tina_reactor *reactor);
 
 // buffers.c
 
