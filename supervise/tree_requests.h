@@ -44,6 +44,18 @@ tina_tree_result tina_tree_restart_child(tina_tree *tree, tina_node node);
 // OK, STALE, NOT_UP, BUSY, RUNNING, RESTARTING, DYNAMIC.
 tina_tree_result tina_tree_delete_child(tina_tree *tree, tina_node node);
 
+// tina_tree_change_group gives a group another policy, and tina_tree_change_child a child another
+// one, while it runs: OTP's code_change. Restarts already counted and children that run stay as
+// they are. An instance's policy is that of a dynamic group's children that are added from then on.
+// OK, STALE, FULL (intensity is over what the group had at first), DYNAMIC (a group cannot
+// become dynamic or cease to be). The policy breaks no rule, also not with the other's of the two.
+tina_tree_result tina_tree_change_group(tina_tree *tree, tina_node group,
+                                        const tina_group_policy *policy);
+tina_tree_result tina_tree_change_child(tina_tree *tree, tina_node node,
+                                        const tina_child_policy *policy);
+tina_tree_result tina_tree_change_instance(tina_tree *tree, tina_node group,
+                                           const tina_child_policy *policy);
+
 // tina_tree_find returns the group's child of that `what`, or none; not in a dynamic group.
 tina_node tina_tree_find(const tina_tree *tree, tina_node group, uint32_t what);
 
