@@ -63,7 +63,7 @@ static bool timer_turn(tina_tree *tree, uint64_t now_ns, tina_tree_step *step) {
     if (group->dynamic)
         n = group->stopping.head;
     else
-        timer_clear(tree, g);
+        tree_timer_clear(tree, g);
     TINA_ASSERT(tree->nodes[n].state == NODE_STOPPING);
     return node_kill(tree, n, step) == TURN_STEP;
 }

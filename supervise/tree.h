@@ -54,6 +54,7 @@ typedef enum tina_tree_result {
     TINA_TREE_RUNNING,         // restart, delete: the child is running
     TINA_TREE_RESTARTING,      // restart, delete: the child is being restarted
     TINA_TREE_DYNAMIC,         // not with a child of a dynamic group
+    TINA_TREE_REFUSED,         // the caller's word: it did not ask the tree
 } tina_tree_result;
 
 // Rules that a policy can break.

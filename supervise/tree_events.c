@@ -31,7 +31,7 @@ void group_stop(tina_tree *tree, uint32_t g, tina_end_cause cause, bool force) {
         group->cursor = group->children.tail;
         group->awaited = NONE;
         if (!group->dynamic)
-            timer_clear(tree, g);
+            tree_timer_clear(tree, g);
     }
     group_wake(tree, g);
 }

@@ -167,8 +167,8 @@ void node_time(tina_tree *tree, uint32_t n, uint64_t deadline_ns);
 void round_begin(tina_tree *tree);
 void group_wake(tina_tree *tree, uint32_t g);
 uint32_t ready_take(tina_tree *tree);
-void timer_set(tina_tree *tree, uint32_t g, uint64_t deadline_ns);
-void timer_clear(tina_tree *tree, uint32_t g);
+void tree_timer_set(tina_tree *tree, uint32_t g, uint64_t deadline_ns);
+void tree_timer_clear(tina_tree *tree, uint32_t g);
 
 // tree_events.c: what has happened to a node, told by the caller or by a group that has ended.
 void node_came_up(tina_tree *tree, uint32_t n);

@@ -51,9 +51,9 @@ void node_unqueue(tina_tree *tree, uint32_t n) {
     node->resting = false;
     if (node->state != NODE_STOPPING || head != n)
         return;
-    timer_clear(tree, node->parent);
+    tree_timer_clear(tree, node->parent);
     if (list->head != NONE)
-        timer_set(tree, node->parent, tree->nodes[list->head].deadline_ns);
+        tree_timer_set(tree, node->parent, tree->nodes[list->head].deadline_ns);
 }
 
 // All instances have the same time to stop, so those told first are the first to be over it; one
@@ -63,7 +63,7 @@ void node_time(tina_tree *tree, uint32_t n, uint64_t deadline_ns) {
     TINA_ASSERT(node->state == NODE_STOPPING);
     tree_group *group = &tree->groups[node->parent];
     if (!group->dynamic) {
-        timer_set(tree, node->parent, deadline_ns);
+        tree_timer_set(tree, node->parent, deadline_ns);
         return;
     }
     uint32_t before = group->stopping.tail;
@@ -72,7 +72,7 @@ void node_time(tina_tree *tree, uint32_t n, uint64_t deadline_ns) {
         node->deadline_ns = tree->nodes[before].deadline_ns;
     list_append(tree, &group->stopping, n);
     if (group->stopping.head == n)
-        timer_set(tree, node->parent, deadline_ns);
+        tree_timer_set(tree, node->parent, deadline_ns);
 }
 
 void node_rest(tina_tree *tree, uint32_t n) {
@@ -142,14 +142,14 @@ static void timer_sift(tina_tree *tree, uint32_t place, uint32_t g) {
     timer_put(tree, place, g);
 }
 
-void timer_set(tina_tree *tree, uint32_t g, uint64_t deadline_ns) {
+void tree_timer_set(tina_tree *tree, uint32_t g, uint64_t deadline_ns) {
     tree_group *group = &tree->groups[g];
     TINA_ASSERT(group->timer_place == NONE);
     group->timer_ns = deadline_ns;
     timer_sift(tree, tree->timer_count++, g);
 }
 
-void timer_clear(tina_tree *tree, uint32_t g) {
+void tree_timer_clear(tina_tree *tree, uint32_t g) {
     tree_group *group = &tree->groups[g];
     uint32_t place = group->timer_place;
     if (place == NONE)
