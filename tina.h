@@ -8,6 +8,7 @@
 
 #include "core/handle.h"
 #include "reactor/io.h"
+#include "sched/children.h"
 #include "sched/ctx.h"
 #include "sched/isolate.h"
 #include "sched/spec.h"

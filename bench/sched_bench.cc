@@ -10,6 +10,7 @@
 #include "reactor/scripted.h"
 #include "sched/ctx.h"
 #include "sched/layout.h"
+#include "sched/one_life.h"
 #include "sched/shard.h"
 #include "sched/spec.h"
 
@@ -146,12 +147,12 @@ const tina_isolate_type match_type = {"match", MatchInit, PlayerHandle, sizeof(M
 
 double PingPong(uint64_t pairs) {
     tina_type_slots types[] = {{&player_type, static_cast<uint32_t>(2 * pairs)}, {&match_type, 1}};
-    tina_child children[] = {{nullptr, &match_type, {&pairs, sizeof pairs}}};
+    tina_child children[] = {tina::OneLife(&match_type, {&pairs, sizeof pairs})};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 2;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     Bench bench(spec);
     bench.Turns(10);
     uint64_t before = bench.counters().messages_sent;
@@ -183,12 +184,12 @@ const tina_isolate_type flooder_type = {
 
 double Flood() {
     tina_type_slots types[] = {{&player_type, 1}, {&flooder_type, 1}};
-    tina_child children[] = {{nullptr, &flooder_type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&flooder_type)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 2;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     Bench bench(spec);
     bench.Turns(10);
     uint64_t before = bench.counters().messages_sent;
@@ -226,12 +227,12 @@ const tina_isolate_type ticker_type = {"ticker", TickerInit, TickerHandle, sizeo
 
 double BusyTick(uint64_t idle) {
     tina_type_slots types[] = {{&idle_type, static_cast<uint32_t>(idle)}, {&ticker_type, 1}};
-    tina_child children[] = {{nullptr, &ticker_type, {&idle, sizeof idle}}};
+    tina_child children[] = {tina::OneLife(&ticker_type, {&idle, sizeof idle})};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 2;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     Bench bench(spec);
     bench.Turns(idle / 500 + 100);
     if (bench.counters().isolates_in_use != idle + 1)
@@ -261,12 +262,12 @@ void BusyTicks(uint64_t many) {
 // What one more isolate of idle_type adds to the grand arena: its struct's stride, and metadata.
 void PrintIdleBytes() {
     tina_type_slots types[] = {{&idle_type, 1000000}};
-    tina_child children[] = {{nullptr, &idle_type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&idle_type)};
     tina_spec spec = {}, resolved;
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     char sentence[TINA_SENTENCE_BYTES];
     if (!tina_spec_resolve(&spec, &resolved, sentence))
         std::abort();
@@ -304,12 +305,12 @@ const tina_isolate_type spawner_type = {"spawner", SpawnerInit, SpawnerHandle, 8
 
 double SpawnRunExit() {
     tina_type_slots types[] = {{&mayfly_type, 16384}, {&spawner_type, 1}};
-    tina_child children[] = {{nullptr, &spawner_type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&spawner_type)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 2;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     Bench bench(spec);
     bench.Turns(10);
     uint64_t before = bench.counters().exited;
@@ -348,12 +349,12 @@ const tina_isolate_type clock_type = {"clock", ClockInit, ClockHandle, sizeof(Cl
 
 double TimerSetCancel(uint64_t set) {
     tina_type_slots types[] = {{&clock_type, 1}};
-    tina_child children[] = {{nullptr, &clock_type, {&set, sizeof set}}};
+    tina_child children[] = {tina::OneLife(&clock_type, {&set, sizeof set})};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     spec.timer_count = static_cast<uint32_t>(set) + 64;
     Bench bench(spec);
     bench.Turns(set / 1000 + 10);

@@ -126,8 +126,7 @@ int main(int argc, char **argv) {
         .name = "tcp_echo",
         .types = types,
         .type_count = 2,
-        .children = children,
-        .child_count = 1,
+        .root = {.children = children, .child_count = 1},
         .fd_count = 1100,
     };
     return tina_run(&spec);

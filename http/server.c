@@ -141,8 +141,8 @@ static bool spec_fill(http_program *program, char *sentence) {
     spec->name = server->name;
     spec->types = program->types;
     spec->type_count = server->type_count + 2;
-    spec->children = program->children;
-    spec->child_count = server->child_count + 1;
+    spec->root.children = program->children;
+    spec->root.child_count = server->child_count + 1;
     spec->fd_count = server->connection_count + 64; // the listener's, and some for the program
     spec->scratch_bytes = http_scratch_bytes(server) + 65536;
     uint64_t memory = http_shard_bytes(program);

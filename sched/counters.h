@@ -28,10 +28,14 @@ extern "C" {
     X(answers_stale)                                                                               \
     X(isolates_in_use)                                                                             \
     X(isolates_draining) /* ended, their last completions not yet in */                            \
+    X(zombies)           /* of those, for more than 5 s: a gauge */                                \
     X(spawned)                                                                                     \
     X(spawns_refused)                                                                              \
-    X(exited)  /* by done and exit */                                                              \
-    X(crashed) /* for any other reason */                                                          \
+    X(exited)          /* by done and exit */                                                      \
+    X(crashed)         /* for any other reason */                                                  \
+    X(rebuilds)        /* of the shard */                                                          \
+    X(restarts)        /* by supervisors, failed ones included */                                  \
+    X(groups_given_up) /* ended by themselves, their budget spent or by auto-shutdown */           \
     X(timers_in_use)                                                                               \
     X(timers_fired)                                                                                \
     X(timers_refused)                                                                              \

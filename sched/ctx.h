@@ -142,6 +142,7 @@ typedef enum tina_spawn_result {
     TINA_SPAWN_UNKNOWN_TYPE, // not in the spec
     TINA_SPAWN_BAD_ARGS,     // more than TINA_ARGS_BYTES_MAX
     TINA_SPAWN_BAD_FD,       // tina_spawn_with_fd: not an idle fd of the caller
+    TINA_SPAWN_NO_GROUP,     // tina_spawn_in: no dynamic group of the tree that runs
 } tina_spawn_result;
 
 // tina_spawn makes a new isolate, whose init runs after the caller's handler, with a copy of args.

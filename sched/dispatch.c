@@ -355,8 +355,8 @@ static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *typ
     tina_effect effect =
         type->type->init(&shard->ctx, memory, tina_bytes_of(args_bytes ? args : NULL, args_bytes));
     ctx_end(shard, self, &effect);
-    if (shard->child_awaited == isolate_index(shard, self))
-        shard->child_awaited = NONE;
+    if (self->supervised && isolate_is_live(self))
+        child_inited(shard, self);
 }
 
 // What a message brought besides its payload: a caller to answer, or a buffer.

@@ -20,6 +20,7 @@
 #include "sched/shard.h"
 #include "sched/spec.h"
 #include "sched/wheel.h"
+#include "supervise/tree.h"
 
 #define NONE UINT32_MAX // of every link between metadata
 
@@ -56,18 +57,34 @@ enum {
 typedef struct tina_isolate {
     tina_handle handle; // none when free or draining
     uint32_t ready_next;
-    uint32_t mail_first; // envelopes, oldest first
-    uint32_t mail_last;
+    union {
+        uint32_t mail_first; // envelopes, oldest first
+        uint32_t drain_next; // ISOLATE_DRAINING: those that ended later
+    };
+    union {
+        uint32_t mail_last;
+        uint32_t drain_prev;
+    };
     uint32_t mail_count;
-    uint32_t mail_taken;  // ever; orders monitors' events among messages
+    union {
+        uint32_t mail_taken; // ever; orders monitors' events among messages
+        uint32_t drain_since_ms;
+    };
     uint32_t sent_in_use; // envelopes that it sent and that are not given back
     uint8_t state;        // isolate_state
     uint8_t control;      // CONTROL_... flags
     uint8_t told;         // isolate_told
     uint8_t type;
-    bool queued;          // in a ready list, or running
-    uint8_t args_bytes;   // ISOLATE_STARTING
-    uint8_t refused_kind; // ISOLATE_REFUSED
+    bool queued;     // in a ready list, or running
+    bool supervised; // its node in the tree is in `nodes`
+    union {
+        uint8_t args_bytes; // ISOLATE_STARTING
+        uint8_t exited;     // ISOLATE_DRAINING: tina_exit_class
+    };
+    union {
+        uint8_t refused_kind; // ISOLATE_REFUSED
+        bool zombie;          // ISOLATE_DRAINING: too long
+    };
     uint32_t timer_first; // timers and deadlines set, any order
     uint32_t fired_first; // timers fired and not delivered, oldest first
     uint32_t fired_last;
@@ -146,6 +163,22 @@ typedef struct transfer_entry {
     bool mailed; // in a message to its owner that is not delivered: not to be used yet
 } transfer_entry;
 
+// What is known of a node of the tree besides its policy, found by the node's index.
+typedef struct child_record {
+    const tina_child *child; // NULL: the root
+    bool keeps_args;         // in `args`; otherwise they are the spec's
+} child_record;
+
+typedef struct child_args {
+    uint32_t bytes;
+    _Alignas(8) uint8_t data[TINA_ARGS_BYTES_MAX];
+} child_args;
+
+typedef struct group_entry {
+    const tina_group *group;
+    tina_node node;
+} group_entry;
+
 struct tina_ctx {
     tina_shard *shard;
     tina_isolate *self;
@@ -195,12 +228,23 @@ struct tina_shard {
     tina_pool transfer_pool;
     uint32_t timer_count;
     uint32_t user_timers; // in use, of timer_count
-    uint32_t children_started;
-    uint32_t child_awaited; // index of the child whose init has not run, or NONE
+    void *tree_memory;
+    tina_tree *tree;
+    tina_node *nodes;      // of each isolate, when it is supervised
+    child_record *records; // of each node
+    child_args *args;      // of each node, or NULL
+    group_entry *groups;
+    uint32_t group_count;
+    uint32_t added_what; // in the tree, of the next child that a call adds
     uint32_t isolates_in_use;
     uint32_t isolates_draining;
-    bool child_failed;
+    uint32_t drain_first; // that are no zombies, oldest first
+    uint32_t drain_last;
+    uint32_t zombies;
     bool shutting_down;
+    bool telling_all; // also who has no supervisor; whoever is spawned from then on is told at once
+    bool tree_ended;
+    tina_end_cause end_cause;
     bool stop;
     int stop_status;
     uintptr_t stack_top; // of the frames that handlers run on
@@ -311,6 +355,25 @@ tina_spawn_result isolate_spawn(tina_shard *shard, const tina_isolate_type *type
                                 tina_isolate **spawned);
 void isolate_end(tina_shard *shard, tina_isolate *isolate, tina_exit_reason reason);
 void isolate_drained(tina_shard *shard, tina_isolate *isolate);
+
+// rebuild.c: what a shard with no isolate in it is like.
+void shard_begin(tina_shard *shard);
+
+// drains.c
+void drain_begin(tina_shard *shard, tina_isolate *ended);
+void drain_end(tina_shard *shard, tina_isolate *ended);
+void drains_expire(tina_shard *shard);
+uint64_t drains_next_ns(const tina_shard *shard);
+
+// supervision.c: what happens to a child, and what is to be done about it.
+void supervision_open(tina_shard *shard);
+void supervision_run(tina_shard *shard);
+void supervision_shutdown(tina_shard *shard);
+child_record *record_of(const tina_shard *shard, tina_node node);
+const char *child_name(const tina_shard *shard, tina_node node);
+void child_bind(tina_shard *shard, tina_isolate *isolate, tina_node node);
+void child_inited(tina_shard *shard, tina_isolate *isolate);
+void child_exited(tina_shard *shard, tina_isolate *isolate, tina_exit_class how);
 
 // timers.c
 tina_timer timer_set(tina_shard *shard, tina_isolate *owner, uint64_t delay_ns, uint64_t period_ns,

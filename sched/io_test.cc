@@ -4,6 +4,7 @@
 // flight.
 
 #include "sched/harness.h"
+#include "sched/one_life.h"
 
 #include <cerrno>
 #include <cstring>
@@ -38,11 +39,11 @@ const tina_isolate_type server_type = {"server", ServerInit, ServerHandle, sizeo
 struct Scene {
     explicit Scene(Handle what, uint32_t slots = 4) : handle(std::move(what)) {
         types[0] = {&server_type, slots};
-        children[0] = {nullptr, &server_type, {&self, sizeof self}};
+        children[0] = tina::OneLife(&server_type, {&self, sizeof self});
         spec.types = types;
         spec.type_count = 1;
-        spec.children = children;
-        spec.child_count = 1;
+        spec.root.children = children;
+        spec.root.child_count = 1;
     }
     Handle handle;
     Scene *self = this;
@@ -276,12 +277,12 @@ TEST_P(IoDeath, TheSlotDrainsBeforeItIsUsedAgain) {
         return tina_receive();
     };
     tina_type_slots types[] = {{&victim, 1}};
-    tina_child children[] = {{nullptr, &victim, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&victim)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     Harness h(spec);
     tina_scripted_control(h.scripted())->hold = flight == Flight::kConnect;
     h.Settle();
@@ -337,12 +338,12 @@ TEST(Io, DeathTakesTheDeadlineOfItsOpWithIt) {
         return tina_yield();
     };
     tina_type_slots types[] = {{&mayfly, 4}, {&breeder, 1}};
-    tina_child children[] = {{nullptr, &breeder, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&breeder)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 2;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     spec.op_count = 64;
     Harness h(spec);
     for (int i = 0; i < 5000; i++)

@@ -11,8 +11,11 @@
 
 #include "sched/internal.h"
 
+// The supervisor hears of the end only here, as a restart may need this very slot.
 static void slot_free(tina_shard *shard, tina_isolate *ended) {
     type_slots *type = &shard->types[ended->type];
+    if (ended->supervised)
+        child_exited(shard, ended, (tina_exit_class)ended->exited);
     transfers_drop(shard, ended);
     ended->state = ISOLATE_FREE;
     tina_pool_give_slot(&type->pool, isolate_slot(type, ended));
@@ -41,8 +44,8 @@ tina_spawn_result isolate_spawn(tina_shard *shard, const tina_isolate_type *type
         .mail_first = NONE,
         .mail_last = NONE,
         .state = ISOLATE_STARTING,
-        .control = shard->shutting_down ? CONTROL_TOLD : 0,
-        .told = shard->shutting_down ? TOLD_TO_CANCEL : TOLD_NOTHING,
+        .control = shard->telling_all ? CONTROL_TOLD : 0,
+        .told = shard->telling_all ? TOLD_TO_CANCEL : TOLD_NOTHING,
         .type = (uint8_t)number,
         .args_bytes = (uint8_t)args.bytes,
         .queued = born->queued,
@@ -93,16 +96,18 @@ static void end_count(tina_shard *shard, const tina_isolate *ended, tina_exit_re
     log_end(shard, ended, reason);
 }
 
+static tina_exit_class exit_class(tina_exit_reason reason) {
+    if (reason.kind == TINA_EXIT_NORMAL)
+        return TINA_EXITED_NORMAL;
+    return reason.kind == TINA_EXIT_SHUTDOWN ? TINA_EXITED_SHUTDOWN : TINA_EXITED_ABNORMAL;
+}
+
 // The order matters: what it waits for is let go while its handle still names it; then the handle
 // is stale, and those who wait for it, or are told of its end, cannot reach it any more.
 void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason) {
     TINA_ASSERT(ended->state != ISOLATE_FREE);
     TINA_ASSERT(ended->state != ISOLATE_DRAINING);
     end_count(shard, ended, reason);
-    if (shard->child_awaited == isolate_index(shard, ended)) {
-        shard->child_awaited = NONE;
-        shard->child_failed = reason.kind != TINA_EXIT_NORMAL && !shard->shutting_down;
-    }
     if (ended->state == ISOLATE_CALLING || ended->state == ISOLATE_ANSWERED)
         call_abandon(shard, ended);
     monitors_drop(shard, ended);
@@ -115,15 +120,17 @@ void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason
     calls_drop(shard, ended);
     timers_drop(shard, ended);
     GAUGE(shard, isolates_in_use, --shard->isolates_in_use);
+    ended->exited = (uint8_t)exit_class(reason);
+    ended->zombie = false;
     if (tina_reactor_release(shard->reactor, &ended->io))
         slot_free(shard, ended);
     else
-        GAUGE(shard, isolates_draining, ++shard->isolates_draining);
+        drain_begin(shard, ended);
 }
 
 void isolate_drained(tina_shard *shard, tina_isolate *ended) {
     TINA_ASSERT(ended->state == ISOLATE_DRAINING);
     TINA_ASSERT(!isolate_is_live(ended));
-    GAUGE(shard, isolates_draining, --shard->isolates_draining);
+    drain_end(shard, ended);
     slot_free(shard, ended);
 }

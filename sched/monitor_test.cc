@@ -175,9 +175,9 @@ TEST(Monitor, AnothersIsNotMineToEnd) {
         return tina_receive();
     };
     Script *thief_script = &thief;
-    watch.play.children.push_back({nullptr, &watch.play.type, ArgsOf(&thief_script)});
-    watch.play.spec.children = watch.play.children.data();
-    watch.play.spec.child_count = 2;
+    watch.play.children.push_back(tina::OneLife(&watch.play.type, ArgsOf(&thief_script)));
+    watch.play.spec.root.children = watch.play.children.data();
+    watch.play.spec.root.child_count = 2;
     Harness h(watch.play.spec);
     h.Settle();
     EXPECT_EQ(h.counters().monitors_in_use, 1u);

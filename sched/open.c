@@ -7,6 +7,7 @@
 #include "core/format.h"
 #include "sched/internal.h"
 #include "sched/layout.h"
+#include "sched/spec_tree.h"
 
 static uint64_t slots_of(const tina_spec *spec, uint32_t type) {
     return spec->types[type].slot_count ? spec->types[type].slot_count : 1;
@@ -92,6 +93,8 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
     tina_pool_config monitors = number_pool(spec->monitor_count);
     tina_pool_config transfers = number_pool(spec->transfer_count);
     tina_reactor_config reactor = reactor_config(spec, options);
+    tree_size tree = tree_measure(spec);
+    const tina_tree_config config = {tree.node_count, tree.group_count, tree.window_count};
     const tina_layout_part parts[TINA_PART_COUNT] = {
         [TINA_PART_SHARD] = {"shard", 1, sizeof(tina_shard)},
         [TINA_PART_TYPES] = {"types", spec->type_count, spec->type_count * sizeof(type_slots)},
@@ -116,6 +119,15 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
                                         spec->transfer_count * sizeof(transfer_entry)},
         [TINA_PART_TRANSFERS] = {"transfer buffers", spec->transfer_count,
                                  (uint64_t)spec->transfer_count * spec->transfer_bytes},
+        [TINA_PART_TREE] = {"supervision tree", tree.node_count, tina_tree_bytes(&config)},
+        [TINA_PART_TREE_GROUPS] = {"supervision groups", tree.group_count,
+                                   tree.group_count * sizeof(group_entry)},
+        [TINA_PART_TREE_RECORDS] = {"children", tree.node_count,
+                                    tree.node_count * sizeof(child_record)},
+        [TINA_PART_TREE_ARGS] = {"children's args", tree.node_count,
+                                 tree.keeps_args ? tree.node_count * sizeof(child_args) : 0},
+        [TINA_PART_ISOLATE_NODES] = {"isolates' places in the tree", isolates,
+                                     isolates * sizeof(tina_node)},
         [TINA_PART_REACTOR] = {"reactor, ops, fds, receive buffers", 1,
                                tina_reactor_bytes(&reactor)},
         [TINA_PART_SCRATCH] = {"scratch", 1, spec->scratch_bytes},
@@ -188,6 +200,14 @@ static void transfers_build(tina_shard *shard, const shard_carver *carver) {
     shard->transfer_stride = carver->spec->transfer_bytes;
 }
 
+static void supervision_build(tina_shard *shard, const shard_carver *carver) {
+    shard->tree_memory = carve(carver, TINA_PART_TREE);
+    shard->groups = carve(carver, TINA_PART_TREE_GROUPS);
+    shard->records = carve(carver, TINA_PART_TREE_RECORDS);
+    shard->args = carve(carver, TINA_PART_TREE_ARGS);
+    shard->nodes = carve(carver, TINA_PART_ISOLATE_NODES);
+}
+
 // The parts are carved in the order of the list; the structure of the shard follows it.
 static void shard_build(tina_shard *shard, const shard_carver *carver) {
     const tina_spec *spec = carver->spec;
@@ -195,9 +215,6 @@ static void shard_build(tina_shard *shard, const shard_carver *carver) {
     shard->now = carver->options->now;
     shard->number = carver->options->number;
     shard->ctx.shard = shard;
-    shard->ready = (ready_list){NONE, NONE};
-    shard->yielded = (ready_list){NONE, NONE};
-    shard->child_awaited = NONE;
     shard->type_count = spec->type_count;
     shard->isolate_count = (uint32_t)isolates_of(spec);
     shard->timer_count = spec->timer_count;
@@ -209,12 +226,6 @@ static void shard_build(tina_shard *shard, const shard_carver *carver) {
     shard->type_index = carve(carver, TINA_PART_TYPE_INDEX);
     shard->type_index_mask = (uint32_t)index_places(spec) - 1;
     shard->isolates = carve(carver, TINA_PART_ISOLATES);
-    for (uint32_t i = 0; i < shard->isolate_count; i++) {
-        shard->isolates[i].handle = tina_handle_none();
-        shard->isolates[i].state = ISOLATE_FREE;
-        shard->isolates[i].queued = false;
-        shard->isolates[i].io.ops_in_flight = 0;
-    }
 
     tina_pool_config messages = number_pool(spec->message_count);
     tina_pool_init(&shard->envelope_pool, &messages, carve(carver, TINA_PART_MESSAGE_METADATA),
@@ -228,7 +239,8 @@ static void shard_build(tina_shard *shard, const shard_carver *carver) {
                    NULL);
     shard->monitors = carve(carver, TINA_PART_MONITORS);
     transfers_build(shard, carver);
-    tina_wheel_init(&shard->wheel, shard->timers, shard->now.monotonic_ns);
+    supervision_build(shard, carver);
+    shard_begin(shard);
 }
 
 int tina_shard_open(tina_arena *arena, const tina_spec *resolved, const tina_shard_options *options,

@@ -160,8 +160,8 @@ struct Traffic {
         types[0] = {&type, nodes};
         spec.types = types;
         spec.type_count = 1;
-        spec.children = children.data();
-        spec.child_count = nodes;
+        spec.root.children = children.data();
+        spec.root.child_count = nodes;
         spec.message_count = 4096;
     }
 

@@ -6,6 +6,7 @@
 #define TINA_SCHED_PUPPET_H
 
 #include "sched/ctx.h"
+#include "sched/one_life.h"
 #include "sched/spec.h"
 
 #include <cstring>
@@ -53,11 +54,11 @@ struct Play {
         types[0] = {&type, slots};
         pointers = std::move(scripts);
         for (Script *&script : pointers)
-            children.push_back({nullptr, &type, tina_bytes_of(&script, sizeof script)});
+            children.push_back(OneLife(&type, tina_bytes_of(&script, sizeof script)));
         spec.types = types;
         spec.type_count = 1;
-        spec.children = children.data();
-        spec.child_count = static_cast<uint32_t>(children.size());
+        spec.root.children = children.data();
+        spec.root.child_count = static_cast<uint32_t>(children.size());
     }
     tina_isolate_type type;
     tina_type_slots types[1];

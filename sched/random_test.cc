@@ -5,6 +5,7 @@
 // accepted: TINA_SEED=7; TINA_LONG=1 runs ten million operations.
 
 #include "sched/harness.h"
+#include "sched/one_life.h"
 
 #include "core/prng.h"
 
@@ -299,12 +300,12 @@ TEST(Random, EverythingAtOnceLeavesNothingBehind) {
     anchor.handle = AnchorHandle;
     anchor.struct_bytes = sizeof(Anchor);
     tina_type_slots types[] = {{&chaos, 64}, {&anchor, 1}};
-    tina_child children[] = {{nullptr, &anchor, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&anchor)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 2;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     spec.message_count = 256;
     spec.timer_count = 96;
     spec.monitor_count = 48;

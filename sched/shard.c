@@ -73,33 +73,8 @@ static void phase_dispatch(tina_shard *shard) {
     dispatch_ready(shard);
 }
 
-static void child_start(tina_shard *shard, const tina_child *child) {
-    tina_isolate *born;
-    tina_spawn_result result = isolate_spawn(shard, child->type, child->args, &born);
-    shard->children_started++;
-    if (result == TINA_SPAWN_OK)
-        shard->child_awaited = isolate_index(shard, born);
-    else
-        shard->child_failed = true;
-}
-
-static void child_failure_tell(tina_shard *shard) {
-    const tina_child *child = &shard->spec->children[shard->children_started - 1];
-    shard_log(shard, TINA_LOG_ERROR, "child %u (%s) could not be started",
-              shard->children_started - 1, child->name ? child->name : child->type->name);
-}
-
-// Children start one after the other: the next when the one before has returned from init.
 static void phase_supervise(tina_shard *shard) {
-    if (shard->child_awaited != NONE || shard->shutting_down)
-        return;
-    if (!shard->child_failed && shard->children_started < shard->spec->child_count)
-        child_start(shard, &shard->spec->children[shard->children_started]);
-    // Also the failure of the one just started: the loop may wait before it ticks again.
-    if (shard->child_failed) {
-        child_failure_tell(shard);
-        tina_shard_shutdown(shard);
-    }
+    supervision_run(shard);
 }
 
 static void phase_submit_io(tina_shard *shard) {
@@ -111,21 +86,28 @@ static void phase_flush_log(tina_shard *shard) {
         tina_log_flush(&shard->log, shard->now.wall_s);
 }
 
+// Also a tree whose children have all ended for good, with nobody left to start another.
 static bool shard_ended(const tina_shard *shard) {
-    bool started = shard->children_started == shard->spec->child_count || shard->shutting_down;
-    return started && shard->child_awaited == NONE && shard->isolates_in_use == 0 &&
-           shard->isolates_draining == 0;
+    return shard->isolates_in_use == 0 && shard->isolates_draining == shard->zombies &&
+           tina_tree_next_ns(shard->tree) != 0;
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
 }
 
 static tina_tick tick_result(tina_shard *shard) {
     GAUGE(shard, messages_in_use, shard->envelope_pool.live);
+    uint64_t steps_ns = tina_tree_next_ns(shard->tree);
     tina_tick tick = {
         .ended = shard_ended(shard),
-        .failed = shard->child_failed,
-        .stop = shard->stop,
+        .failed = shard->tree_ended && shard->end_cause == TINA_END_START_FAILED,
+        .gave_up = shard->tree_ended && shard->end_cause == TINA_END_BUDGET,
+        .stop = shard->stop || (shard->tree_ended && shard->end_cause == TINA_END_AUTO_SHUTDOWN),
         .stop_status = shard->stop_status,
-        .busy = shard->ready.first != NONE || shard->yielded.first != NONE,
-        .until_ns = tina_wheel_next_ns(&shard->wheel),
+        .busy = shard->ready.first != NONE || shard->yielded.first != NONE || steps_ns == 0,
+        .until_ns =
+            least(tina_wheel_next_ns(&shard->wheel), least(steps_ns, drains_next_ns(shard))),
     };
     return tick;
 }
@@ -134,13 +116,13 @@ void tina_shard_shutdown(tina_shard *shard) {
     if (shard->shutting_down)
         return;
     shard->shutting_down = true;
-    for (uint32_t i = 0; i < shard->isolate_count; i++)
-        if (isolate_is_live(&shard->isolates[i]))
-            isolate_tell_shutdown(shard, &shard->isolates[i]);
+    supervision_shutdown(shard);
 }
 
 uint32_t tina_shard_force(tina_shard *shard) {
     uint32_t forced = 0;
+    shard->shutting_down = true;
+    tina_tree_kill(shard->tree);
     for (uint32_t i = 0; i < shard->isolate_count; i++) {
         tina_isolate *left = &shard->isolates[i];
         if (!isolate_is_live(left))

@@ -58,7 +58,8 @@ void tina_shard_close(tina_shard *shard);
 typedef struct tina_tick {
     bool busy;         // tick again at once
     bool ended;        // every isolate is gone and their I/O drained
-    bool failed;       // a child could not be started
+    bool failed;       // a child could not be started at boot
+    bool gave_up;      // the root's restart budget is spent
     bool stop;         // tina_stop was called
     int stop_status;   // with it
     uint64_t until_ns; // when not busy: nothing to do before
@@ -67,10 +68,19 @@ typedef struct tina_tick {
 // tina_shard_tick runs one tick. It never blocks.
 tina_tick tina_shard_tick(tina_shard *shard, tina_time now);
 
-// tina_shard_shutdown tells every isolate TINA_SHUTDOWN in the next tick; with force, it ends those
-// that are left. Both may be called any number of times. Returns how many isolates were forced.
+// tina_shard_shutdown has the tree stopped in reverse order, then tells those without a supervisor;
+// tina_shard_force ends all that are left. Both may be called any number of times. Returns how many
+// isolates were forced.
 void tina_shard_shutdown(tina_shard *shard);
 uint32_t tina_shard_force(tina_shard *shard);
+
+// tina_shard_rebuild begins anew from the spec: every isolate is gone, untold and undescribed;
+// every op is cancelled and awaited, every fd closed; then the tree is started as at boot. What is
+// durable stays: handles, fds and ids of before are stale, counters and the log go on. It trusts
+// nothing that an isolate, a message or a timer consists of. Returns false when an op would not
+// end: then the shard may not be ticked, as the kernel may still touch its memory; try again, or
+// close it.
+bool tina_shard_rebuild(tina_shard *shard);
 
 tina_reactor *tina_shard_reactor(tina_shard *shard);
 

@@ -3,6 +3,7 @@
 // The programming model on one shard: messages, effects, spawn, timers, life and death.
 
 #include "sched/harness.h"
+#include "sched/one_life.h"
 #include "sched/puppet.h"
 
 #include <cstring>
@@ -52,7 +53,8 @@ TEST(Shard, AChildThatCrashesInInitFailsTheBoot) {
     EXPECT_TRUE(tick.ended);
     EXPECT_FALSE(ran);
     EXPECT_NE(h.log().find("puppet 0.1 crashed with code 7"), std::string::npos) << h.log();
-    EXPECT_NE(h.log().find("child 0 (puppet) could not be started"), std::string::npos) << h.log();
+    EXPECT_NE(h.log().find("group root ends: child puppet could not be started"), std::string::npos)
+        << h.log();
 }
 
 TEST(Shard, DoneInInitIsIgnoredAndTheNextChildStarts) {
@@ -230,13 +232,13 @@ TEST(Shard, AStructStartsZeroedWhateverItsSlotHeld) {
     static uint8_t args[TINA_ARGS_BYTES_MAX];
     std::memset(args, 0x5A, sizeof args);
     tina_type_slots types[] = {{&type, 1}};
-    tina_child children[] = {{nullptr, &type, tina_bytes_of(args, sizeof args)},
-                             {nullptr, &type, tina_bytes_of(args, sizeof args)}};
+    tina_child children[] = {tina::OneLife(&type, tina_bytes_of(args, sizeof args)),
+                             tina::OneLife(&type, tina_bytes_of(args, sizeof args))};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     for (int round = 0; round < 2; round++) {
         Harness h(spec);
         h.Settle();
@@ -387,12 +389,12 @@ TEST(Shard, ScratchIsResetAndWorkingMemoryStays) {
         return tina_done();
     };
     tina_type_slots types[] = {{&type, 1}};
-    tina_child children[] = {{nullptr, &type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&type)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     Harness h(spec);
     h.Settle();
     EXPECT_EQ(phase, 1);
@@ -573,7 +575,7 @@ TEST(Shard, ShutdownIsToldAndTheUnwillingAreForced) {
         told += m->tag == TINA_SHUTDOWN;
         return tina_receive();
     };
-    Play play({&polite, &stubborn});
+    Play play({&stubborn, &polite});
     Harness h(play.spec);
     h.Settle();
     tina_shard_shutdown(h.shard());
@@ -683,12 +685,12 @@ TEST(Shard, WorkingMemoryIsThereToItsLastByte) {
     };
     type.handle = [](tina_ctx *, void *, const tina_message *) { return tina_done(); };
     tina_type_slots types[] = {{&type, 1}};
-    tina_child children[] = {{nullptr, &type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&type)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     {
         Harness h(spec);
         h.Settle();
@@ -751,7 +753,8 @@ TEST(Shard, AChildWithoutASlotFailsTheBootInTheSameTick) {
         tick = h.Turn();
     EXPECT_TRUE(tick.failed);
     EXPECT_TRUE(tick.ended);
-    EXPECT_NE(h.log().find("child 1 (puppet) could not be started"), std::string::npos) << h.log();
+    EXPECT_NE(h.log().find("group root ends: child puppet could not be started"), std::string::npos)
+        << h.log();
 }
 
 } // namespace

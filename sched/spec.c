@@ -8,15 +8,13 @@
 #include "core/bits.h"
 #include "core/format.h"
 #include "sched/ctx.h"
+#include "sched/spec_tree.h"
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most) {
     return value < least ? least : value > most ? most : value;
 }
 
-static bool refuse(char sentence[TINA_SENTENCE_BYTES], const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static bool refuse(char sentence[TINA_SENTENCE_BYTES], const char *format, ...) {
+bool spec_refuse(char sentence[TINA_SENTENCE_BYTES], const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     tina_format_v(sentence, TINA_SENTENCE_BYTES, format, arguments);
@@ -44,12 +42,14 @@ static bool counts_accept(const tina_spec *spec, char sentence[TINA_SENTENCE_BYT
         {"buffer_count", spec->buffer_count, 1u << 15, "make buffer_bytes larger instead"},
         {"buffer_bytes", spec->buffer_bytes, 1u << 24, "receive in smaller pieces"},
         {"scratch_bytes", spec->scratch_bytes, 1u << 30, "use a working arena"},
+        {"rebuild_max", spec->rebuild_max == TINA_INTENSITY_NONE ? 0 : spec->rebuild_max,
+         TINA_REBUILD_MAX, "so many never end anything"},
         {"log_bytes", spec->log_bytes, 1u << 30, "log less"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         if (rules[i].value > rules[i].most)
-            return refuse(sentence, "%s is %u, but at most %u is possible; %s", rules[i].field,
-                          rules[i].value, rules[i].most, rules[i].remedy);
+            return spec_refuse(sentence, "%s is %u, but at most %u is possible; %s", rules[i].field,
+                               rules[i].value, rules[i].most, rules[i].remedy);
     return true;
 }
 
@@ -61,75 +61,42 @@ static bool type_accepts(const tina_spec *spec, uint32_t number,
     const tina_type_slots *slots = &spec->types[number];
     const tina_isolate_type *type = slots->type;
     if (!type || !type->name || !type->init || !type->handle)
-        return refuse(sentence,
-                      "types[%u] lacks its type, or that type its name, init or handle; set them",
-                      number);
+        return spec_refuse(
+            sentence, "types[%u] lacks its type, or that type its name, init or handle; set them",
+            number);
     for (uint32_t i = 0; i < number; i++)
         if (spec->types[i].type == type)
-            return refuse(sentence, "types[%u] and types[%u] are both %s; name it once", i, number,
-                          type->name);
+            return spec_refuse(sentence, "types[%u] and types[%u] are both %s; name it once", i,
+                               number, type->name);
     if (slots->slot_count > TINA_SLOT_COUNT_MAX)
-        return refuse(sentence,
-                      "types[%u] (%s): slot_count is %u, but a handle has room for %u; use more "
-                      "shards, or two types",
-                      number, type->name, slots->slot_count, TINA_SLOT_COUNT_MAX);
+        return spec_refuse(
+            sentence,
+            "types[%u] (%s): slot_count is %u, but a handle has room for %u; use more "
+            "shards, or two types",
+            number, type->name, slots->slot_count, TINA_SLOT_COUNT_MAX);
     if (type->struct_bytes > TYPE_BYTES_MAX)
-        return refuse(sentence,
-                      "types[%u] (%s): struct_bytes is %u, but at most %u is possible; use shard "
-                      "memory",
-                      number, type->name, type->struct_bytes, TYPE_BYTES_MAX);
+        return spec_refuse(
+            sentence,
+            "types[%u] (%s): struct_bytes is %u, but at most %u is possible; use shard "
+            "memory",
+            number, type->name, type->struct_bytes, TYPE_BYTES_MAX);
     if (type->working_bytes > TYPE_BYTES_MAX)
-        return refuse(sentence,
-                      "types[%u] (%s): working_bytes is %u, but at most %u is possible; use shard "
-                      "memory",
-                      number, type->name, type->working_bytes, TYPE_BYTES_MAX);
+        return spec_refuse(
+            sentence,
+            "types[%u] (%s): working_bytes is %u, but at most %u is possible; use shard "
+            "memory",
+            number, type->name, type->working_bytes, TYPE_BYTES_MAX);
     return true;
 }
 
 static bool types_accept(const tina_spec *spec, char sentence[TINA_SENTENCE_BYTES]) {
     if (spec->type_count == 0 || !spec->types)
-        return refuse(sentence, "types is empty; name at least one isolate type");
+        return spec_refuse(sentence, "types is empty; name at least one isolate type");
     if (spec->type_count > TINA_TYPE_COUNT_MAX)
-        return refuse(sentence, "type_count is %u, but at most %u is possible; merge types",
-                      spec->type_count, TINA_TYPE_COUNT_MAX);
+        return spec_refuse(sentence, "type_count is %u, but at most %u is possible; merge types",
+                           spec->type_count, TINA_TYPE_COUNT_MAX);
     for (uint32_t i = 0; i < spec->type_count; i++)
         if (!type_accepts(spec, i, sentence))
-            return false;
-    return true;
-}
-
-static bool child_accepted(const tina_spec *spec, uint32_t number,
-                           char sentence[TINA_SENTENCE_BYTES]) {
-    const tina_child *child = &spec->children[number];
-    if (child->args.bytes > TINA_ARGS_BYTES_MAX)
-        return refuse(
-            sentence,
-            "children[%u]: args has %zu bytes, but at most %u is possible; pass a pointer "
-            "to static data",
-            number, child->args.bytes, TINA_ARGS_BYTES_MAX);
-    for (uint32_t i = 0; i < spec->type_count; i++) {
-        if (spec->types[i].type != child->type)
-            continue;
-        uint32_t same = 0;
-        for (uint32_t c = 0; c <= number; c++)
-            same += spec->children[c].type == child->type;
-        uint32_t slots = spec->types[i].slot_count ? spec->types[i].slot_count : 1;
-        if (same > slots)
-            return refuse(sentence,
-                          "children[%u] is number %u of type %s, which has a slot_count of %u; "
-                          "raise it",
-                          number, same, child->type->name, slots);
-        return true;
-    }
-    return refuse(sentence, "children[%u] is of a type that is not among types; add it there",
-                  number);
-}
-
-static bool children_accept(const tina_spec *spec, char sentence[TINA_SENTENCE_BYTES]) {
-    if (spec->child_count == 0 || !spec->children)
-        return refuse(sentence, "children is empty, so nothing would ever run; name at least one");
-    for (uint32_t i = 0; i < spec->child_count; i++)
-        if (!child_accepted(spec, i, sentence))
             return false;
     return true;
 }
@@ -139,12 +106,22 @@ static void default_to(uint32_t *field, uint64_t value) {
         *field = (uint32_t)value;
 }
 
+#define UNSUPERVISED_STOP_NS UINT64_C(5000000000)
+
+static uint64_t shutdown_default(const tina_spec *spec) {
+    uint64_t stop_ns = tree_measure(spec).stop_ns;
+    return stop_ns > UINT64_MAX - UNSUPERVISED_STOP_NS ? UINT64_MAX
+                                                       : stop_ns + UNSUPERVISED_STOP_NS;
+}
+
 static void defaults_fill(tina_spec *spec) {
     uint64_t isolates = 0;
     for (uint32_t i = 0; i < spec->type_count; i++)
         isolates += spec->types[i].slot_count ? spec->types[i].slot_count : 1;
     if (!spec->name)
         spec->name = "tina";
+    if (!spec->root.name)
+        spec->root.name = "root";
     default_to(&spec->message_count, clamp(4 * isolates, 1024, 65536));
     default_to(&spec->sender_share, clamp(spec->message_count / 4, 1, UINT32_MAX));
     default_to(&spec->monitor_count, clamp(isolates, 64, 1u << 28));
@@ -161,7 +138,12 @@ static void defaults_fill(tina_spec *spec) {
     default_to(&spec->tick_batch, 1024);
     default_to(&spec->call_max, 65536);
     if (spec->shutdown_timeout_ns == 0)
-        spec->shutdown_timeout_ns = UINT64_C(5000000000);
+        spec->shutdown_timeout_ns = shutdown_default(spec);
+    default_to(&spec->rebuild_max, 3);
+    if (spec->rebuild_max == TINA_INTENSITY_NONE)
+        spec->rebuild_max = 0;
+    if (spec->rebuild_period_ns == 0)
+        spec->rebuild_period_ns = UINT64_C(60000000000);
     if (spec->log_level == 0)
         spec->log_level = TINA_LOG_INFO;
     spec->buffer_count = (uint32_t)tina_round_up_pow2(spec->buffer_count);
@@ -174,7 +156,7 @@ bool tina_spec_resolve(const tina_spec *spec, tina_spec *resolved,
                        char sentence[TINA_SENTENCE_BYTES]) {
     sentence[0] = '\0';
     if (!counts_accept(spec, sentence) || !types_accept(spec, sentence) ||
-        !children_accept(spec, sentence))
+        !tree_accepts(spec, sentence))
         return false;
     *resolved = *spec;
     defaults_fill(resolved);

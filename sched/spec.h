@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "sched/isolate.h"
+#include "supervise/policy.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,12 +26,36 @@ typedef struct tina_type_slots {
     uint32_t slot_count; // 1 to TINA_SLOT_COUNT_MAX; default 1
 } tina_type_slots;
 
-// An isolate that the shard starts at boot, before any other.
+typedef struct tina_group tina_group;
+
+// A child of a supervision group: an isolate, or a group of its own. Zero is OTP's default.
 typedef struct tina_child {
-    const char *name; // for messages; default the type's
-    const tina_isolate_type *type;
-    tina_bytes args; // at most TINA_ARGS_BYTES_MAX; static data
+    const char *name;              // unique in its group; without one, no call can name the child
+    const tina_isolate_type *type; // an isolate's; or
+    tina_bytes args;               // of an isolate: at most TINA_ARGS_BYTES_MAX; static data
+    const tina_group *group;       // a nested group's
+    tina_restart restart;          // default TINA_PERMANENT
+    uint64_t shutdown_ns; // from TINA_SHUTDOWN until it is killed; default 5 s, a group's infinity;
+                          // or TINA_SHUTDOWN_BRUTAL, TINA_SHUTDOWN_INFINITY
+    bool significant;     // its end may end the group, see auto_shutdown
 } tina_child;
+
+// A supervision group: who is started in which order, and what happens when one of them ends. As
+// OTP's supervisor; static data, whose address is its name in calls (children.h).
+struct tina_group {
+    const char *name;           // for messages
+    const tina_child *children; // started in this order, stopped in reverse
+    uint32_t child_count;
+    tina_strategy strategy;           // default TINA_ONE_FOR_ONE
+    uint32_t intensity;               // restarts within period_ns that it bears; default 1, or
+                                      // TINA_INTENSITY_NONE; one more ends the group
+    uint64_t period_ns;               // default 5 s
+    tina_auto_shutdown auto_shutdown; // default TINA_AUTO_SHUTDOWN_NEVER
+    bool dynamic;         // OTP's simple_one_for_one: children[0] is the pattern of all children,
+                          // none of which is started at boot
+    uint32_t dynamic_max; // children at once that calls may add; default none, in a dynamic group
+                          // as many as its pattern's type has slots
+};
 
 typedef struct tina_spec {
     const char *name; // of the program; default "tina"
@@ -38,8 +63,7 @@ typedef struct tina_spec {
     const tina_type_slots *types; // up to TINA_TYPE_COUNT_MAX
     uint32_t type_count;
 
-    const tina_child *children; // started in this order; one that fails to start refuses the boot
-    uint32_t child_count;
+    tina_group root; // of the supervision tree; a child that fails to start refuses the boot
 
     uint32_t message_count;      // envelopes; default 4 an isolate, 1,024 to 65,536
     uint32_t sender_share;       // of the envelopes, what one sender may hold; default a quarter
@@ -58,11 +82,16 @@ typedef struct tina_spec {
     uint32_t tick_batch;         // dispatches a tick at most; default 1,024
     uint32_t call_max;           // ctx calls in one handler at most; default 65,536
 
-    uint64_t shutdown_timeout_ns; // from TINA_SHUTDOWN to force; default 5 s
+    uint32_t rebuild_max;         // of the shard within rebuild_period_ns, as when the root gives
+                                  // up; default 3, or TINA_INTENSITY_NONE
+    uint64_t rebuild_period_ns;   // default 60 s
+    uint64_t shutdown_timeout_ns; // from the first signal to force; default what the tree's
+                                  // children may take one after the other, and 5 s
     int log_level; // highest tina_log_level that is written; default (0) TINA_LOG_INFO
 } tina_spec;
 
 #define TINA_SENTENCE_BYTES 256
+#define TINA_REBUILD_MAX    64u
 
 // tina_spec_resolve writes *spec with every default filled in to *resolved. Returns false and a
 // sentence that names the field, its value, the limit and the remedy when it cannot work.

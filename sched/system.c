@@ -25,6 +25,7 @@
 #include "sched/layout.h"
 #include "sched/shard.h"
 #include "sched/stderr_sink.h"
+#include "supervise/window.h"
 
 enum {
     REQUEST_NONE = 0,
@@ -36,6 +37,7 @@ enum {
     STATUS_DRAINED = 0,
     STATUS_NOT_STARTED = 1,
     STATUS_FORCED = 3,
+    STATUS_GAVE_UP = 4,
 };
 
 typedef struct system_state {
@@ -46,8 +48,10 @@ typedef struct system_state {
     int done_fd;               // readable once the shard has ended
     int status;                // the shard's, read after it was joined
     tina_atomic_u32 requested; // main → shard; stored before the wake, loaded after waiting
-    pthread_mutex_t waking;    // held while `reactor` is woken, so that it cannot close meanwhile
-    tina_reactor *reactor;     // whom to wake, while it is open
+    tina_window rebuilds;
+    uint64_t rebuild_times[TINA_REBUILD_MAX];
+    pthread_mutex_t waking; // held while `reactor` is woken, so that it cannot close meanwhile
+    tina_reactor *reactor;  // whom to wake, while it is open
 } system_state;
 
 static void sentence_write(const char *name, const char *sentence) {
@@ -98,14 +102,46 @@ static void shutdown_advance(system_state *system, tina_shard *shard, shutdown_s
     }
 }
 
+// What the root of the tree has given up is begun anew, so often and no more.
+static bool shard_rebuild(system_state *system, tina_shard *shard, uint64_t now_ns) {
+    char sentence[TINA_SENTENCE_BYTES];
+    const tina_spec *spec = system->spec;
+    if (!tina_window_add(&system->rebuilds, now_ns)) {
+        tina_format(sentence, sizeof sentence,
+                    "the root of the tree has given up, and the shard was rebuilt %u times within "
+                    "%llu s; it ends",
+                    spec->rebuild_max, (unsigned long long)(spec->rebuild_period_ns / 1000000000));
+        sentence_write(spec->name, sentence);
+        return false;
+    }
+    if (!tina_shard_rebuild(shard)) {
+        sentence_write(spec->name, "the shard cannot be rebuilt: an operation of the kernel does "
+                                   "not end; it ends");
+        return false;
+    }
+    tina_format(sentence, sizeof sentence, "the shard is rebuilt, number %u within %llu s",
+                system->rebuilds.count, (unsigned long long)(spec->rebuild_period_ns / 1000000000));
+    sentence_write(spec->name, sentence);
+    return true;
+}
+
 static int shard_serve(system_state *system, tina_shard *shard) {
     tina_reactor *reactor = tina_shard_reactor(shard);
     shutdown_state shutdown = {0};
+    bool rebuilt = false;
     tina_tick tick = {0};
     for (;;) {
         tina_time now = time_now();
         shutdown_advance(system, shard, &shutdown, tick.stop || tick.failed, now.monotonic_ns);
         tick = tina_shard_tick(shard, now);
+        bool anew = tick.gave_up || (tick.failed && rebuilt);
+        if (anew && !shutdown.told) {
+            if (!shard_rebuild(system, shard, now.monotonic_ns))
+                return STATUS_GAVE_UP;
+            rebuilt = true;
+            tick = (tina_tick){.busy = true};
+            continue;
+        }
         bool given_up = shutdown.forced && now.monotonic_ns >= shutdown.deadline_ns;
         if (tick.ended || given_up)
             break;
@@ -244,6 +280,8 @@ static int system_run(const tina_spec *resolved) {
         return STATUS_NOT_STARTED;
     }
     system_state system = {.spec = resolved, .waking = PTHREAD_MUTEX_INITIALIZER};
+    tina_window_init(&system.rebuilds, system.rebuild_times, resolved->rebuild_max,
+                     resolved->rebuild_period_ns);
     tina_stderr_sink_open(&system.sink, STDERR_FILENO);
     system.options = (tina_shard_options){
         .backend = &tina_reactor_uring,

@@ -14,8 +14,8 @@ extern "C" {
 
 // tina_run boots the spec, serves until every isolate is gone, SIGINT or SIGTERM comes, or
 // tina_stop is called, and returns the process's exit status: 0 when it drained, 1 when it could
-// not start (a sentence is on stderr), 3 when isolates had to be forced. A second signal forces at
-// once.
+// not start (a sentence is on stderr), 3 when isolates had to be forced, 4 when the shard failed
+// more often than rebuild_max allows. A second signal forces at once.
 //
 // Called once at a time, from the main thread, while no other thread of the program handles
 // signals.

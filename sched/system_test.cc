@@ -5,6 +5,7 @@
 
 #include "sched/allocation.h"
 #include "sched/ctx.h"
+#include "sched/one_life.h"
 #include "sched/spec.h"
 #include "sched/system.h"
 
@@ -113,13 +114,13 @@ const tina_isolate_type listener_type = {
 
 int RunSystem(const Options *options, uint64_t shutdown_timeout_ns = 0) {
     tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 64}};
-    tina_child children[] = {{nullptr, &listener_type, {&options, sizeof options}}};
+    tina_child children[] = {tina::OneLife(&listener_type, {&options, sizeof options})};
     tina_spec spec = {};
     spec.name = "system_test";
     spec.types = types;
     spec.type_count = 2;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     spec.shutdown_timeout_ns = shutdown_timeout_ns;
     return tina_run(&spec);
 }
@@ -276,12 +277,12 @@ TEST_F(SystemTest, APortInUseIsOneSentenceAndStatusOne) {
 
 TEST_F(SystemTest, ASpecThatCannotFitIsOneSentenceAndStatusOne) {
     tina_type_slots types[] = {{&listener_type, TINA_SLOT_COUNT_MAX + 1}};
-    tina_child children[] = {{nullptr, &listener_type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&listener_type)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     EXPECT_EXIT(std::exit(tina_run(&spec)), testing::ExitedWithCode(1),
                 "slot_count is 1048577, but a handle has room for 1048576");
     types[0].slot_count = 1;
@@ -386,12 +387,12 @@ int TalkToNobody() {
     static const tina_isolate_type talker = {
         "talker", TalkerInit, TalkerHandle, sizeof(uint32_t), 0, 0, 0, 0};
     tina_type_slots types[] = {{&talker, 1}};
-    tina_child children[] = {{nullptr, &talker, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&talker)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     int status = tina_run(&spec);
     if (status != 0)
         return status;
@@ -404,12 +405,12 @@ TEST_F(SystemTest, AStderrThatNobodyReadsBlocksNothing) {
 
 TEST_F(SystemTest, PrintsWhereEveryByteGoes) {
     tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 64}};
-    tina_child children[] = {{nullptr, &listener_type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&listener_type)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 2;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     int out[2];
     ASSERT_EQ(pipe(out), 0);
     EXPECT_TRUE(tina_spec_print(&spec, out[1]));
@@ -432,12 +433,12 @@ TEST_F(SystemTest, PrintsALongNameCut) {
     tina_isolate_type type = listener_type;
     type.name = name.c_str();
     tina_type_slots types[] = {{&type, 1}};
-    tina_child children[] = {{nullptr, &type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&type)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     int out[2];
     ASSERT_EQ(pipe(out), 0);
     EXPECT_TRUE(tina_spec_print(&spec, out[1]));
@@ -453,16 +454,41 @@ TEST_F(SystemTest, PrintsALongNameCut) {
     }
 }
 
+int RunHopeless(uint32_t rebuild_max) {
+    tina_isolate_type hopeless = {};
+    hopeless.name = "hopeless";
+    hopeless.init = [](tina_ctx *, void *, tina_bytes) { return tina_yield(); };
+    hopeless.handle = [](tina_ctx *, void *, const tina_message *) { return tina_crash(1); };
+    tina_type_slots types[] = {{&hopeless, 1}};
+    tina_child children[] = {{}};
+    children[0].type = &hopeless;
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
+    spec.rebuild_max = rebuild_max;
+    return tina_run(&spec);
+}
+
+TEST_F(SystemTest, AShardWhoseRootGivesUpIsRebuiltSoOftenAndThenEnds) {
+    EXPECT_EXIT(std::exit(RunHopeless(0)), testing::ExitedWithCode(4),
+                "rebuilt, number 1 within 60 s.*number 3 within 60 s.*rebuilt 3 times within 60 s; "
+                "it ends");
+    EXPECT_EXIT(std::exit(RunHopeless(TINA_INTENSITY_NONE)), testing::ExitedWithCode(4),
+                "rebuilt 0 times");
+}
+
 TEST_F(SystemTest, ARunThatDoesNotStartLeavesNoFd) {
     tina_isolate_type type = listener_type;
     type.working_bytes = 1u << 30;
     tina_type_slots types[] = {{&type, TINA_SLOT_COUNT_MAX}};
-    tina_child children[] = {{nullptr, &type, {nullptr, 0}}};
+    tina_child children[] = {tina::OneLife(&type)};
     tina_spec spec = {};
     spec.types = types;
     spec.type_count = 1;
-    spec.children = children;
-    spec.child_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
     // The log opens a pipe anew, but not a file.
     int errors[2];
     ASSERT_EQ(pipe(errors), 0);

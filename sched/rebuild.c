@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A shard begun anew from its spec, on the same thread, in the same memory, after a fault that may
+// have left anything in it (level 2), or when the root of its tree has given up.
+
+#include <string.h>
+
+#include "sched/internal.h"
+
+static void isolates_begin(tina_shard *shard) {
+    for (uint32_t i = 0; i < shard->isolate_count; i++) {
+        shard->isolates[i].handle = tina_handle_none();
+        shard->isolates[i].state = ISOLATE_FREE;
+        shard->isolates[i].queued = false;
+        shard->isolates[i].supervised = false;
+        shard->isolates[i].io.ops_in_flight = 0;
+    }
+    shard->isolates_in_use = 0;
+    shard->isolates_draining = 0;
+    shard->zombies = 0;
+    shard->drain_first = NONE;
+    shard->drain_last = NONE;
+    shard->ready = (ready_list){NONE, NONE};
+    shard->yielded = (ready_list){NONE, NONE};
+}
+
+static void gauges_begin(tina_shard *shard) {
+    GAUGE(shard, isolates_in_use, 0);
+    GAUGE(shard, isolates_draining, 0);
+    GAUGE(shard, zombies, 0);
+    GAUGE(shard, messages_in_use, 0);
+    GAUGE(shard, timers_in_use, 0);
+    GAUGE(shard, monitors_in_use, 0);
+    GAUGE(shard, transfers_in_use, 0);
+}
+
+void shard_begin(tina_shard *shard) {
+    isolates_begin(shard);
+    gauges_begin(shard);
+    shard->user_timers = 0;
+    shard->stop = false;
+    tina_wheel_init(&shard->wheel, shard->timers, shard->now.monotonic_ns);
+    supervision_open(shard);
+}
+
+static void number_pool_begin(tina_pool *pool) {
+    tina_pool_reset(pool, NULL);
+}
+
+bool tina_shard_rebuild(tina_shard *shard) {
+    if (!tina_reactor_reset(shard->reactor))
+        return false;
+    for (uint32_t i = 0; i < shard->type_count; i++)
+        tina_pool_reset(&shard->types[i].pool, shard->types[i].pool.slots);
+    number_pool_begin(&shard->envelope_pool);
+    number_pool_begin(&shard->timer_pool);
+    number_pool_begin(&shard->monitor_pool);
+    if (shard->spec->transfer_count)
+        number_pool_begin(&shard->transfer_pool);
+    tina_bump_reset(&shard->scratch);
+    if (shard->memory)
+        memset(shard->memory, 0, shard->spec->shard_memory_bytes);
+    shard->ctx = (tina_ctx){.shard = shard, .envelope = NONE};
+    shard_begin(shard);
+    COUNT(shard, rebuilds, 1);
+    return true;
+}
