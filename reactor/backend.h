@@ -8,7 +8,10 @@
 // order; the result of a cancel op itself is never reported. A multishot op completes once a
 // result, in order, and all but the last carry TINA_IO_MORE; a backend may end it after any of
 // them, also the first, and is given it again under the same key. So a cancel is for ops staged
-// before it.
+// before it. What an op achieved before its cancel is its result: an accepted or opened fd, bytes.
+//
+// Of TINA_OP_SENDFILE no backend hears: the front reads and sends. It asks for partial transfers
+// until all is done, so a backend may always do less than it was asked for, but not nothing.
 
 #ifndef TINA_REACTOR_BACKEND_H
 #define TINA_REACTOR_BACKEND_H
@@ -22,22 +25,32 @@ extern "C" {
 
 #define TINA_OP_CANCEL TINA_OP_KIND_COUNT // backend ops only: `key` names the op to cancel
 
+// Addresses and paths lie in the front's tables, each in a place of its own that is the op's from
+// its submission to its result. A backend that needs memory of its own for such an op may have one
+// piece for every place.
 typedef struct tina_backend_op {
-    uint64_t key;  // never 0
-    uint8_t kind;  // tina_op_kind or TINA_OP_CANCEL
-    uint8_t flags; // TINA_IO_SOME (else a backend may try again itself), TINA_IO_MULTISHOT
-    uint16_t reserved;
-    int32_t os_fd;
-    const void *data; // send: bytes; connect: a tina_address that stays in place until completion
-    uint32_t bytes;
-    uint32_t reserved2;
-    uint64_t offset;
+    uint64_t key;     // never 0
+    uint8_t kind;     // tina_op_kind or TINA_OP_CANCEL
+    uint8_t flags;    // TINA_IO_SOME (else a backend may try again itself), TINA_IO_MULTISHOT
+    uint16_t how;     // open: TINA_OPEN_...; poll: TINA_POLL_...
+    int32_t os_fd;    // -1: the op is on a path
+    uint32_t bytes;   // what is received, at most; of data; open: permissions
+    uint32_t place;   // connect, recvfrom, sendto: below address_count; open, stat, rename, unlink:
+                      // below path_count
+    const void *data; // send, sendto, write: bytes; connect: a tina_address; open, unlink: a path;
+                      // rename: two, one behind the other's zero; stat: a path, unless os_fd >= 0
+    union {
+        uint64_t offset;             // read, write; TINA_OFFSET_POSITION: none
+        const tina_address *address; // sendto
+    };
 } tina_backend_op;
 
+// Received and read bytes lie at the start of a lent buffer, which is the front's with the result.
 typedef struct tina_backend_result {
     uint64_t key;
-    int32_t result;  // bytes, or a new os_fd for accept, or -errno; -ENOBUFS: no receive buffer
-    uint16_t buffer; // TINA_IO_NO_BUFFER: none
+    int32_t result;  // bytes, a new os_fd (accept, open), TINA_POLL_... (poll), 0, or -errno;
+                     // -ENOBUFS: no receive buffer was free (recv, recvfrom, read)
+    uint16_t buffer; // TINA_IO_NO_BUFFER: none. A recvfrom's result >= 0 always has one
     uint8_t flags;   // TINA_IO_MORE
     uint8_t reserved;
 } tina_backend_result;
@@ -67,7 +80,13 @@ struct tina_reactor_backend {
     void (*wake)(void *self);
     void (*give_buffers)(void *self, const uint16_t *buffers, uint32_t count);
 
-    // Control calls, at once: an os_fd or 0, or -errno.
+    // What a recvfrom or a stat brought besides its result: asked for once, by its place, before
+    // the place is used again. `sender` returns TINA_IO_TRUNCATED or 0; an address of no family
+    // when the sender has none.
+    uint8_t (*sender)(void *self, uint32_t place, tina_address *address);
+    void (*stat)(void *self, uint32_t place, tina_file_stat *stat);
+
+    // Control calls, at once: an os_fd or 0, or -errno. Addresses and values are in their range.
     int (*socket)(void *self, tina_address_family family, tina_socket_kind kind);
     int (*bind)(void *self, int os_fd, const tina_address *address);
     int (*listen)(void *self, int os_fd, uint32_t backlog);

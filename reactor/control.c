@@ -40,6 +40,9 @@ static int32_t os_fd_of(const tina_reactor *reactor, const tina_reactor_owner *o
 
 int32_t tina_reactor_bind(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
                           const tina_address *address) {
+    if (!tina_address_is_valid(address)) {
+        return TINA_IO_BAD_OP;
+    }
     int32_t os_fd = os_fd_of(reactor, owner, fd, FD_FULL);
     return os_fd < 0 ? os_fd : reactor->backend->bind(reactor->self, os_fd, address);
 }
@@ -50,8 +53,34 @@ int32_t tina_reactor_listen(tina_reactor *reactor, const tina_reactor_owner *own
     return os_fd < 0 ? os_fd : reactor->backend->listen(reactor->self, os_fd, backlog);
 }
 
+static bool option_is_in_range(tina_socket_option option, int32_t value) {
+    switch (option) {
+    case TINA_OPTION_REUSE_ADDRESS:
+    case TINA_OPTION_REUSE_PORT:
+    case TINA_OPTION_NO_DELAY:
+    case TINA_OPTION_IPV6_ONLY:
+    case TINA_OPTION_KEEP_ALIVE:
+    case TINA_OPTION_BROADCAST:
+        return value == 0 || value == 1;
+    case TINA_OPTION_RECV_BUFFER:
+    case TINA_OPTION_SEND_BUFFER:
+        return value > 0;
+    case TINA_OPTION_LINGER:
+    case TINA_OPTION_UNACKNOWLEDGED_MS:
+        return value >= 0;
+    case TINA_OPTION_KEEP_ALIVE_S:
+        return value > 0 && value <= 32767;
+    case TINA_OPTION_COUNT:
+        break;
+    }
+    return false;
+}
+
 int32_t tina_reactor_set_option(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
                                 tina_socket_option option, int32_t value) {
+    if (!option_is_in_range(option, value)) {
+        return TINA_IO_BAD_OP;
+    }
     int32_t os_fd = os_fd_of(reactor, owner, fd, FD_FULL);
     return os_fd < 0 ? os_fd : reactor->backend->set_option(reactor->self, os_fd, option, value);
 }

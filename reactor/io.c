@@ -2,8 +2,8 @@
 
 #define _GNU_SOURCE // strerrordesc_np
 
-#include "reactor/io.h"
 #include "core/format.h"
+#include "reactor/op.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -109,13 +109,13 @@ const char *tina_io_error_text(int32_t result) {
     case TINA_IO_NO_RIGHT:
         return "The file descriptor lacks the right to read or to write";
     case TINA_IO_OPS_FULL:
-        return "The shard's table of operations is full";
+        return "The shard's table of operations, of addresses or of paths is full";
     case TINA_IO_FDS_FULL:
         return "The shard's table of file descriptors is full";
     case TINA_IO_BUSY:
         return "Another operation of the same direction is in flight on this file descriptor";
     case TINA_IO_BAD_OP:
-        return "A field of the operation is out of its range";
+        return "A field of the operation, an address or an option is out of its range";
     default:
         break;
     }

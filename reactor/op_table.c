@@ -134,7 +134,7 @@ const tina_address *tina_addresses_take(tina_reactor *reactor, const tina_addres
 
 void tina_addresses_give(tina_reactor *reactor, const tina_address *address) {
     uint32_t index = (uint32_t)(address - reactor->addresses);
-    TINA_ASSERT(index < reactor->config.connect_count);
+    TINA_ASSERT(index < reactor->config.address_count);
     reactor->addresses[index].scope = reactor->free_address;
     reactor->free_address = index + 1;
 }
@@ -147,7 +147,7 @@ void tina_ops_relist(tina_reactor *reactor) {
         free_ops_push(reactor, index, true);
     }
     reactor->free_address = 0;
-    for (uint32_t index = reactor->config.connect_count; index > 0; index--) {
+    for (uint32_t index = reactor->config.address_count; index > 0; index--) {
         tina_addresses_give(reactor, &reactor->addresses[index - 1]);
     }
 }

@@ -32,7 +32,7 @@ static layout layout_of(const tina_reactor_config *config) {
     uint64_t end = sizeof(tina_reactor);
     at.ops = part(&end, ((uint64_t)config->op_count + 1) * sizeof(op_entry));
     at.fds = part(&end, ((uint64_t)config->fd_count + 1) * sizeof(fd_entry));
-    at.addresses = part(&end, (uint64_t)config->connect_count * sizeof(tina_address));
+    at.addresses = part(&end, (uint64_t)config->address_count * sizeof(tina_address));
     at.buffer_entries = part(&end, config->buffer_count * sizeof(buffer_entry));
     at.buffers = part(&end, (uint64_t)config->buffer_count * config->buffer_bytes);
     at.backend = part(&end, config->backend->memory_bytes(config));
@@ -43,10 +43,10 @@ static layout layout_of(const tina_reactor_config *config) {
 static bool config_is_in_range(const tina_reactor_config *config) {
     return config->backend != NULL && config->shard <= 255 && config->fd_count >= 1 &&
            config->fd_count < FD_ENTRIES && config->op_count >= 1 &&
-           config->op_count <= UINT32_C(1) << 24 && config->connect_count <= UINT32_C(1) << 24 &&
-           config->buffer_count <= 32768 && tina_is_power_of_two(config->buffer_count) &&
-           config->buffer_bytes >= 64 && config->buffer_bytes <= INT32_MAX &&
-           config->buffer_bytes % 64 == 0;
+           config->op_count <= UINT32_C(1) << 24 && config->address_count <= UINT32_C(1) << 24 &&
+           config->path_count <= UINT32_C(1) << 16 && config->buffer_count <= 32768 &&
+           tina_is_power_of_two(config->buffer_count) && config->buffer_bytes >= 64 &&
+           config->buffer_bytes <= INT32_MAX && config->buffer_bytes % 64 == 0;
 }
 
 uint64_t tina_reactor_bytes(const tina_reactor_config *config) {

@@ -80,14 +80,14 @@ static int or_errno(int result) {
 // Not O_NONBLOCK: io_uring would then answer EAGAIN where it should wait.
 int tina_os_socket(void *self, tina_address_family family, tina_socket_kind kind) {
     (void)self;
-    (void)kind;
+    int type = (kind == TINA_SOCKET_DATAGRAM ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC;
     switch (family) {
     case TINA_ADDRESS_IPV4:
-        return or_errno(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        return or_errno(socket(AF_INET, type, 0));
     case TINA_ADDRESS_IPV6:
-        return or_errno(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        return or_errno(socket(AF_INET6, type, 0));
     case TINA_ADDRESS_UNIX:
-        return or_errno(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        return or_errno(socket(AF_UNIX, type, 0));
     case TINA_ADDRESS_NONE:
         break;
     }
@@ -110,6 +110,11 @@ static int option_set(int os_fd, int level, int option, int value) {
     return or_errno(setsockopt(os_fd, level, option, &value, sizeof value));
 }
 
+static int keep_alive_set(int os_fd, int seconds) {
+    int result = option_set(os_fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+    return result < 0 ? result : option_set(os_fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+}
+
 int tina_os_set_option(void *self, int os_fd, tina_socket_option option, int32_t value) {
     (void)self;
     struct linger linger = {.l_onoff = 1, .l_linger = value};
@@ -128,6 +133,16 @@ int tina_os_set_option(void *self, int os_fd, tina_socket_option option, int32_t
         return or_errno(setsockopt(os_fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
     case TINA_OPTION_IPV6_ONLY:
         return option_set(os_fd, IPPROTO_IPV6, IPV6_V6ONLY, value);
+    case TINA_OPTION_KEEP_ALIVE:
+        return option_set(os_fd, SOL_SOCKET, SO_KEEPALIVE, value);
+    case TINA_OPTION_KEEP_ALIVE_S:
+        return keep_alive_set(os_fd, value);
+    case TINA_OPTION_UNACKNOWLEDGED_MS:
+        return option_set(os_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value);
+    case TINA_OPTION_BROADCAST:
+        return option_set(os_fd, SOL_SOCKET, SO_BROADCAST, value);
+    case TINA_OPTION_COUNT:
+        break;
     }
     return -EINVAL;
 }

@@ -72,9 +72,7 @@ static bool op_is_in_range(const tina_io_op *op) {
     case TINA_OP_CLOSE:
         return true;
     case TINA_OP_CONNECT:
-        return address != NULL && address->family > TINA_ADDRESS_NONE &&
-               address->family <= TINA_ADDRESS_UNIX &&
-               address->path_bytes <= TINA_UNIX_PATH_BYTES_MAX;
+        return address != NULL && tina_address_is_valid(address);
     case TINA_OP_RECV:
         return multishot ? op->bytes == 0 : op->bytes > 0;
     case TINA_OP_SEND:

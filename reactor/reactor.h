@@ -33,7 +33,8 @@ typedef struct tina_reactor_config {
     uint32_t shard;         // written into every tina_fd
     uint32_t fd_count;      // 1 to 2^22 - 1
     uint32_t op_count;      // 1 to 2^24
-    uint32_t connect_count; // connects in flight at once; beyond it: OPS_FULL
+    uint32_t address_count; // connects, recvfroms and sendtos in flight at once; beyond: OPS_FULL
+    uint32_t path_count;    // opens, stats, renames and unlinks in flight at once; likewise
     uint32_t buffer_count;  // a power of two, 1 to 32768
     uint32_t buffer_bytes;  // of one receive buffer; a multiple of 64
 } tina_reactor_config;

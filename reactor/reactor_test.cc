@@ -439,6 +439,35 @@ TEST_P(Reactor, AFieldOutOfRangeIsRefused) {
     }
 }
 
+TEST_P(Reactor, AnAddressOrOptionOutOfRangeIsRefused) {
+    open();
+    tina_reactor_owner owner = owner_of(1);
+    tina_reactor *r = rig->reactor;
+    tina_fd fd;
+    ASSERT_EQ(tina_reactor_socket(r, &owner, TINA_ADDRESS_UNIX, TINA_SOCKET_STREAM, &fd), 0);
+    tina_address address = {};
+    EXPECT_EQ(tina_reactor_bind(r, &owner, fd, &address), TINA_IO_BAD_OP);
+    address.family = TINA_ADDRESS_UNIX;
+    for (int bytes : {0, TINA_UNIX_PATH_BYTES_MAX + 1, 255}) {
+        address.path_bytes = static_cast<uint8_t>(bytes);
+        EXPECT_EQ(tina_reactor_bind(r, &owner, fd, &address), TINA_IO_BAD_OP);
+        EXPECT_EQ(rig->refused(&owner, tina_op_connect(fd, &address)), TINA_IO_BAD_OP);
+    }
+    address.family = 4;
+    EXPECT_EQ(tina_reactor_bind(r, &owner, fd, &address), TINA_IO_BAD_OP);
+    struct {
+        tina_socket_option option;
+        int32_t value;
+    } bad[] = {{TINA_OPTION_REUSE_ADDRESS, 2}, {TINA_OPTION_NO_DELAY, -1},
+               {TINA_OPTION_RECV_BUFFER, 0},   {TINA_OPTION_SEND_BUFFER, INT32_MIN},
+               {TINA_OPTION_LINGER, -1},       {TINA_OPTION_KEEP_ALIVE_S, 0},
+               {TINA_OPTION_COUNT, 0}};
+    for (const auto &b : bad) {
+        EXPECT_EQ(tina_reactor_set_option(r, &owner, fd, b.option, b.value), TINA_IO_BAD_OP);
+    }
+    EXPECT_EQ(tina_reactor_set_option(r, &owner, fd, TINA_OPTION_KEEP_ALIVE, 1), 0);
+}
+
 TEST_P(Reactor, AFullOpTableRefusesAndRecovers) {
     Sizes sizes;
     sizes.ops = 4;

@@ -191,7 +191,7 @@ Rig::Rig(Kind &kind, Sizes sizes) {
     config.shard = 7;
     config.fd_count = sizes.fds;
     config.op_count = sizes.ops;
-    config.connect_count = sizes.connects;
+    config.address_count = sizes.connects;
     config.buffer_count = sizes.buffers;
     config.buffer_bytes = sizes.buffer_bytes;
     uint64_t bytes = tina_reactor_bytes(&config);

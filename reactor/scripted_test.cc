@@ -379,7 +379,7 @@ TEST(Config, OutsideItsBoundsIsRefused) {
     EXPECT_TRUE(refused([](tina_reactor_config *c) { c->fd_count = 1u << 22; }));
     EXPECT_TRUE(refused([](tina_reactor_config *c) { c->op_count = 0; }));
     EXPECT_TRUE(refused([](tina_reactor_config *c) { c->op_count = (1u << 24) + 1; }));
-    EXPECT_TRUE(refused([](tina_reactor_config *c) { c->connect_count = (1u << 24) + 1; }));
+    EXPECT_TRUE(refused([](tina_reactor_config *c) { c->address_count = (1u << 24) + 1; }));
     EXPECT_TRUE(refused([](tina_reactor_config *c) { c->buffer_count = 0; }));
     EXPECT_TRUE(refused([](tina_reactor_config *c) { c->buffer_count = 3; }));
     EXPECT_TRUE(refused([](tina_reactor_config *c) { c->buffer_count = 65536; }));

@@ -27,7 +27,7 @@ typedef struct uring {
     tina_uring_kernel kernel;
     struct io_uring_buf_ring *buffer_ring;
     tina_backend_buffers buffers;
-    tina_os_address *addresses; // connect_count of them, used in turn
+    tina_os_address *addresses; // address_count of them, used in turn
     uint32_t address_count;
     uint32_t address_next;
     bool wake_armed;
@@ -221,7 +221,7 @@ static uint64_t addresses_start(void) {
 
 static uint64_t uring_memory_bytes(const tina_reactor_config *config) {
     // Memory is aligned to less than a page, the kernel wants the buffer ring on one.
-    return addresses_start() + (uint64_t)config->connect_count * sizeof(tina_os_address) +
+    return addresses_start() + (uint64_t)config->address_count * sizeof(tina_os_address) +
            page_bytes() + (uint64_t)config->buffer_count * sizeof(struct io_uring_buf);
 }
 
@@ -255,7 +255,7 @@ static int uring_open(void *self, const tina_reactor_config *config,
     u->options = options_of(config);
     u->buffers = *buffers;
     u->addresses = (tina_os_address *)(void *)(base + addresses_start());
-    u->address_count = config->connect_count;
+    u->address_count = config->address_count;
     uintptr_t end = (uintptr_t)(u->addresses + u->address_count);
     u->buffer_ring = (struct io_uring_buf_ring *)tina_align_up(end, page_bytes());
     memset(u->buffer_ring, 0, buffers->count * sizeof(struct io_uring_buf));

@@ -74,7 +74,7 @@ class Uring : public testing::Test {
         config.backend_options = &options;
         config.fd_count = 8;
         config.op_count = 16;
-        config.connect_count = 2;
+        config.address_count = 2;
         config.buffer_count = 8;
         config.buffer_bytes = 256;
         fds_before_ = open_fds();
@@ -185,7 +185,7 @@ TEST_F(Uring, WithoutAnEventFdItGivesTheRingBack) {
 
 TEST_F(Uring, OpensAtTheEdgesOfItsSizes) {
     config.fd_count = config.op_count = config.buffer_count = 1;
-    config.connect_count = 0;
+    config.address_count = 0;
     config.buffer_bytes = 64;
     EXPECT_EQ(attempt(0), "");
     config.op_count = 1 << 20;

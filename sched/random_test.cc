@@ -313,7 +313,7 @@ TEST(Random, EverythingAtOnceLeavesNothingBehind) {
     spec.transfer_bytes = 256;
     spec.fd_count = 48;
     spec.op_count = 64;
-    spec.connect_count = 4;
+    spec.address_count = 4;
     spec.buffer_count = 8;
     spec.log_level = TINA_LOG_ERROR;
     Harness h(spec, [](void *, const char *, size_t bytes) { return bytes; });

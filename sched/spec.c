@@ -38,7 +38,8 @@ static bool counts_accept(const tina_spec *spec, char sentence[TINA_SENTENCE_BYT
         {"timer_count", spec->timer_count, 1u << 28, "let fewer isolates set timers"},
         {"fd_count", spec->fd_count, (1u << 22) - 1, "spread connections over more shards"},
         {"op_count", spec->op_count, 1u << 24, "spread connections over more shards"},
-        {"connect_count", spec->connect_count, 1u << 20, "connect in batches"},
+        {"address_count", spec->address_count, 1u << 20, "connect in batches"},
+        {"path_count", spec->path_count, 1u << 16, "open files in batches"},
         {"buffer_count", spec->buffer_count, 1u << 15, "make buffer_bytes larger instead"},
         {"buffer_bytes", spec->buffer_bytes, 1u << 24, "receive in smaller pieces"},
         {"scratch_bytes", spec->scratch_bytes, 1u << 30, "use a working arena"},
@@ -130,7 +131,8 @@ static void defaults_fill(tina_spec *spec) {
     default_to(&spec->timer_count, clamp(2 * isolates, 64, 1u << 28));
     default_to(&spec->fd_count, 1024);
     default_to(&spec->op_count, clamp(2 * (uint64_t)spec->fd_count, 64, 1u << 24));
-    default_to(&spec->connect_count, 64);
+    default_to(&spec->address_count, 64);
+    default_to(&spec->path_count, 16);
     default_to(&spec->buffer_count, 256);
     default_to(&spec->buffer_bytes, 4096);
     default_to(&spec->scratch_bytes, 65536);

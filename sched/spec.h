@@ -73,7 +73,10 @@ typedef struct tina_spec {
     uint32_t timer_count;        // default 2 an isolate, at least 64
     uint32_t fd_count;           // default 1,024
     uint32_t op_count;           // default 2 an fd
-    uint32_t connect_count;      // connects in flight; default 64
+    uint32_t address_count;      // ops with an address in flight (connect, recvfrom, sendto);
+                                 // default 64
+    uint32_t path_count;         // ops with a path in flight (open, stat, rename, unlink), 4 KiB
+                                 // each; default 16
     uint32_t buffer_count;       // receive buffers, rounded up to a power of two; default 256
     uint32_t buffer_bytes;       // of one; default 4,096
     uint32_t scratch_bytes;      // handler scratch; default 65,536
