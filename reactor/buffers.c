@@ -45,7 +45,7 @@ void tina_buffers_give(tina_reactor *reactor, uint32_t buffer) {
 // A receive that lost its buffer to another keeps its place at the head.
 void tina_buffers_await(tina_reactor *reactor, uint32_t op) {
     op_entry *entry = &reactor->ops[op];
-    TINA_ASSERT(entry->kind == TINA_OP_RECV && entry->state == OP_FLYING);
+    TINA_ASSERT(entry->state == OP_FLYING);
     entry->state = OP_WAITING;
     reactor->counters.buffers_awaited++;
     if ((entry->marks & OP_RETRY) != 0) {
@@ -64,6 +64,18 @@ void tina_buffers_retry_ended(tina_reactor *reactor, uint32_t op) {
         reactor->retry_count--;
     }
     waiting_serve(reactor);
+}
+
+tina_address *tina_buffers_sender(const tina_reactor *reactor, uint32_t buffer) {
+    size_t at = reactor->config.buffer_bytes - TINA_SENDER_BYTES;
+    return (tina_address *)(void *)(reactor->buffers +
+                                    (size_t)buffer * reactor->config.buffer_bytes + at);
+}
+
+const tina_address *tina_reactor_sender(const tina_reactor *reactor, uint16_t buffer) {
+    TINA_ASSERT(buffer < reactor->config.buffer_count);
+    TINA_ASSERT(reactor->buffer_entries[buffer].held);
+    return tina_buffers_sender(reactor, buffer);
 }
 
 const void *tina_reactor_buffer(const tina_reactor *reactor, uint16_t buffer) {

@@ -19,7 +19,13 @@ int32_t tina_completions_result(const op_entry *op, int32_t result) {
     return result == -ECANCELED ? TINA_IO_CANCELED : result;
 }
 
-static void accept_end(tina_reactor *reactor, uint32_t index, int32_t result) {
+bool tina_completions_has_buffer(const op_entry *op) {
+    bool fills = tina_op_traits[op->kind].moves == OP_FILLS_BUFFER;
+    return fills && (op->result > 0 || (op->result == 0 && op->kind == TINA_OP_RECVFROM));
+}
+
+// An accept or an open, which brings an fd.
+static void fd_end(tina_reactor *reactor, uint32_t index, int32_t result) {
     op_entry *op = &reactor->ops[index];
     if (result < 0) {
         tina_completions_add(reactor, index, tina_completions_result(op, result));
@@ -33,22 +39,35 @@ static void accept_end(tina_reactor *reactor, uint32_t index, int32_t result) {
         tina_completions_add(reactor, index, dead ? TINA_IO_CANCELED : TINA_IO_FDS_FULL);
         return;
     }
+    uint32_t rights = op->kind == TINA_OP_OPEN ? reactor->more[index].how & FD_FULL : FD_FULL;
     tina_completions_add(reactor, index, 0);
     TINA_ASSERT(op->state == OP_DONE);
-    op->fd = tina_fds_own(reactor, fd, op->owner).bits;
+    op->fd = tina_fds_own(reactor, fd, op->owner, rights).bits;
 }
 
+// The sender's address lies behind the longest datagram that a buffer takes.
+static void sender_keep(tina_reactor *reactor, uint32_t index, uint32_t buffer) {
+    tina_address *sender = tina_buffers_sender(reactor, buffer);
+    uint32_t place = reactor->more[index].place;
+    if (reactor->backend->sender(reactor->self, place, sender) == TINA_IO_TRUNCATED) {
+        reactor->ops[index].marks |= OP_CUT;
+        reactor->counters.datagrams_cut++;
+    }
+}
+
+// A recv, recvfrom or read.
 static void recv_end(tina_reactor *reactor, uint32_t index, int32_t result, uint32_t buffer) {
     op_entry *op = &reactor->ops[index];
+    bool brings = result > 0 || (result == 0 && op->kind == TINA_OP_RECVFROM);
     if (buffer != TINA_IO_NO_BUFFER) {
         tina_buffers_hold(reactor, buffer);
-        if (result <= 0) {
+        if (!brings) {
             tina_buffers_give(reactor, buffer);
             buffer = TINA_IO_NO_BUFFER;
         }
     }
-    TINA_ASSERT(result <= 0 || buffer != TINA_IO_NO_BUFFER);
-    TINA_ASSERT(result <= (int32_t)op->bytes);
+    TINA_ASSERT(!brings || buffer != TINA_IO_NO_BUFFER);
+    TINA_ASSERT(result < 0 || (uint32_t)result <= op->bytes);
     if (result == -ENOBUFS) {
         if (!op_is_canceled(op)) {
             tina_buffers_await(reactor, index);
@@ -56,13 +75,17 @@ static void recv_end(tina_reactor *reactor, uint32_t index, int32_t result, uint
         }
         result = op->result;
     }
+    if (brings && op->kind == TINA_OP_RECVFROM) {
+        sender_keep(reactor, index, buffer);
+    }
     op->buffer = buffer;
     tina_completions_add(reactor, index, tina_completions_result(op, result));
 }
 
+// A send, sendto or write.
 static void send_end(tina_reactor *reactor, uint32_t index, int32_t result) {
     op_entry *op = &reactor->ops[index];
-    if (result <= 0) {
+    if (result < 0 || (result == 0 && op->bytes != 0)) {
         // Nothing sent and no error would stage the same bytes for ever; no kernel answers that.
         tina_completions_add(reactor, index,
                              result < 0 ? tina_completions_result(op, result) : -EIO);
@@ -108,23 +131,37 @@ static void result_take(tina_reactor *reactor, const tina_backend_result *result
         tina_multishot_last(reactor, index, result);
         return;
     }
-    switch (op->kind) {
+    switch ((tina_op_kind)op->kind) {
     case TINA_OP_ACCEPT:
-        accept_end(reactor, index, result->result);
-        break;
-    case TINA_OP_CONNECT:
-        tina_completions_add(reactor, index, tina_completions_result(op, result->result));
+    case TINA_OP_OPEN:
+        fd_end(reactor, index, result->result);
         break;
     case TINA_OP_RECV:
+    case TINA_OP_RECVFROM:
+    case TINA_OP_READ:
         recv_end(reactor, index, result->result, result->buffer);
         break;
     case TINA_OP_SEND:
+    case TINA_OP_SENDTO:
+    case TINA_OP_WRITE:
         send_end(reactor, index, result->result);
+        break;
+    case TINA_OP_SENDFILE:
+        tina_sendfile_end(reactor, index, result);
         break;
     case TINA_OP_CLOSE:
         close_end(reactor, index, result->result);
         break;
-    default:
+    case TINA_OP_CONNECT:
+    case TINA_OP_FSYNC:
+    case TINA_OP_STAT:
+    case TINA_OP_POLL:
+    case TINA_OP_RENAME:
+    case TINA_OP_UNLINK:
+        tina_completions_add(reactor, index, tina_completions_result(op, result->result));
+        break;
+    case TINA_OP_NONE:
+    case TINA_OP_KIND_COUNT:
         tina_assert_failed("an op of no kind flies", __FILE__, __LINE__);
     }
 }
@@ -156,18 +193,32 @@ static void op_unlink(tina_reactor *reactor, uint32_t index) {
     op->owner->ops_in_flight--;
 }
 
-void tina_completions_add(tina_reactor *reactor, uint32_t index, int32_t result) {
-    op_entry *op = &reactor->ops[index];
-    TINA_ASSERT(op->state != OP_FREE && op->state < OP_DONE);
-    TINA_ASSERT((op->marks & OP_QUEUED) == 0);
-    if (op->kind == TINA_OP_CONNECT) {
-        tina_addresses_give(reactor, op->data);
-    } else if (op->kind == TINA_OP_RECV) {
-        tina_buffers_retry_ended(reactor, index);
-    }
-    if (op->kind != TINA_OP_CLOSE) {
+static void fds_leave(tina_reactor *reactor, uint32_t index) {
+    const op_entry *op = &reactor->ops[index];
+    uint64_t source = reactor->more[index].source;
+    if (op->kind != TINA_OP_CLOSE && op->fd != 0) {
         tina_fds_op_ended(reactor, fd_index(op->fd), index);
     }
+    if (source != 0) {
+        tina_fds_op_ended(reactor, fd_index(source), index);
+    }
+}
+
+void tina_completions_add(tina_reactor *reactor, uint32_t index, int32_t result) {
+    op_entry *op = &reactor->ops[index];
+    const op_more *more = &reactor->more[index];
+    TINA_ASSERT(op->state != OP_FREE && op->state < OP_DONE);
+    TINA_ASSERT((op->marks & OP_QUEUED) == 0);
+    if (op->kind == TINA_OP_STAT && result == 0 && !reactor->closing && !op->owner->released) {
+        // Into memory that only its owner and this thread touch, and that is there still.
+        reactor->backend->stat(reactor->self, more->place, more->stat);
+    }
+    tina_places_give(reactor, op->kind, more->place);
+    tina_sendfile_drop(reactor, index);
+    if ((op->marks & OP_RETRY) != 0) {
+        tina_buffers_retry_ended(reactor, index);
+    }
+    fds_leave(reactor, index);
     reactor->counters.completed++;
     reactor->counters.canceled += result == TINA_IO_CANCELED || result == TINA_IO_TIMED_OUT;
     op->result = result;
@@ -182,7 +233,7 @@ void tina_completions_add(tina_reactor *reactor, uint32_t index, int32_t result)
     } else if (op->owner->ops_in_flight > 0) {
         tina_done_drop_op(reactor, index);
     } else {
-        if (op->kind == TINA_OP_RECV && result > 0) {
+        if (tina_completions_has_buffer(op)) {
             tina_buffers_give(reactor, op->buffer);
         }
         op->state = OP_DRAINED;

@@ -15,7 +15,7 @@ int32_t tina_reactor_socket(tina_reactor *reactor, tina_reactor_owner *owner,
     if (os_fd < 0) {
         return os_fd;
     }
-    *fd = tina_fds_own(reactor, tina_fds_take(reactor, os_fd), owner);
+    *fd = tina_fds_own(reactor, tina_fds_take(reactor, os_fd), owner, FD_FULL);
     return 0;
 }
 
@@ -35,7 +35,8 @@ static int32_t os_fd_of(const tina_reactor *reactor, const tina_reactor_owner *o
     if (index == 0) {
         return TINA_IO_BAD_FD;
     }
-    return (fd_rights(fd.bits) & rights) == rights ? reactor->fds[index].os_fd : TINA_IO_NO_RIGHT;
+    bool allowed = (tina_fds_rights(reactor, fd) & rights) == rights;
+    return allowed ? reactor->fds[index].os_fd : TINA_IO_NO_RIGHT;
 }
 
 int32_t tina_reactor_bind(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,

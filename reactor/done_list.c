@@ -76,15 +76,17 @@ static void op_give(tina_reactor *reactor, uint32_t index) {
 static void op_take(tina_reactor *reactor, uint32_t index, tina_io_completion *completion) {
     const op_entry *op = &reactor->ops[index];
     TINA_ASSERT(op->state == OP_DONE);
-    bool moved = op->kind == TINA_OP_RECV && op->result > 0;
+    bool brings = tina_completions_has_buffer(op);
+    bool sends = tina_op_traits[op->kind].moves == OP_READS_OWNER || op->kind == TINA_OP_SENDFILE;
     *completion = (tina_io_completion){
         .id = {op_key(reactor, index)},
         .kind = op->kind,
-        .buffer = moved ? (uint16_t)op->buffer : (uint16_t)TINA_IO_NO_BUFFER,
+        .flags = (op->marks & OP_CUT) != 0 ? TINA_IO_TRUNCATED : 0,
+        .buffer = brings ? (uint16_t)op->buffer : (uint16_t)TINA_IO_NO_BUFFER,
         .result = op->result,
-        .bytes = moved                      ? (uint32_t)op->result
-                 : op->kind == TINA_OP_SEND ? op->sent
-                                            : 0,
+        .bytes = brings  ? (uint32_t)op->result
+                 : sends ? op->sent
+                         : 0,
         .companion = op->companion,
         .fd = {op->fd},
     };
@@ -114,7 +116,7 @@ static void fd_take(tina_reactor *reactor, uint32_t fd, tina_io_completion *comp
         .kind = TINA_OP_ACCEPT,
         .flags = TINA_IO_MORE,
         .buffer = TINA_IO_NO_BUFFER,
-        .fd = tina_fds_own(reactor, fd, reactor->ops[index].owner),
+        .fd = tina_fds_own(reactor, fd, reactor->ops[index].owner, FD_FULL),
     };
     tina_multishot_taken(reactor, index);
 }
@@ -169,9 +171,10 @@ bool tina_reactor_next_of(tina_reactor *reactor, tina_reactor_owner *owner, tina
 
 void tina_done_drop_op(tina_reactor *reactor, uint32_t index) {
     const op_entry *op = &reactor->ops[index];
-    if (op->kind == TINA_OP_RECV && op->result > 0) {
+    bool fd = op->kind == TINA_OP_ACCEPT || op->kind == TINA_OP_OPEN;
+    if (tina_completions_has_buffer(op)) {
         tina_buffers_give(reactor, op->buffer);
-    } else if (op->kind == TINA_OP_ACCEPT && op->result == 0) {
+    } else if (fd && op->result == 0) {
         reactor->counters.fds_dropped++; // it is in its owner's list and closed with it
     }
     op_give(reactor, index);
@@ -210,6 +213,11 @@ void tina_done_drop(tina_reactor *reactor, tina_reactor_owner *owner) {
     }
 }
 
+// By whatever rights the name has.
+static bool is_same_fd(uint64_t bits, uint64_t other) {
+    return ((bits ^ other) & ~((uint64_t)FD_FULL << 54)) == 0;
+}
+
 // An fd whose own completion waits: of an op on it, or of the accept that brought it.
 bool tina_done_names(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd) {
     uint32_t at = owner->done_head;
@@ -223,7 +231,8 @@ bool tina_done_names(const tina_reactor *reactor, const tina_reactor_owner *owne
             at = reactor->fds[row].owner_next;
             break;
         default:
-            if (reactor->ops[row].fd == fd.bits) {
+            if (is_same_fd(reactor->ops[row].fd, fd.bits) ||
+                is_same_fd(reactor->more[row].source, fd.bits)) {
                 return true;
             }
             at = reactor->ops[row].owner_next;

@@ -53,6 +53,11 @@ bool tina_fds_full(const tina_reactor *reactor) {
     return reactor->free_fds.head == 0;
 }
 
+bool tina_fds_scarce(const tina_reactor *reactor) {
+    uint64_t gone = reactor->counters.fds_in_use + reactor->counters.fds_retired;
+    return reactor->config.fd_count - gone < TINA_MULTISHOT_UNTAKEN_MAX;
+}
+
 uint32_t tina_fds_take(tina_reactor *reactor, int32_t os_fd) {
     uint32_t index = reactor->free_fds.head;
     TINA_ASSERT(os_fd >= 0);
@@ -68,11 +73,30 @@ uint32_t tina_fds_take(tina_reactor *reactor, int32_t os_fd) {
     return index;
 }
 
-tina_fd tina_fds_own(tina_reactor *reactor, uint32_t index, tina_reactor_owner *owner) {
+tina_fd tina_fds_own(tina_reactor *reactor, uint32_t index, tina_reactor_owner *owner,
+                     uint32_t rights) {
     fds_link(reactor, owner, index);
-    tina_fd name = {(uint64_t)reactor->config.shard << 56 | (uint64_t)FD_FULL << 54 |
+    reactor->rights[index] = (uint8_t)rights;
+    tina_fd name = {(uint64_t)reactor->config.shard << 56 | (uint64_t)rights << 54 |
                     (uint64_t)index << 32 | reactor->fds[index].generation};
     return name;
+}
+
+void tina_fds_await(tina_reactor *reactor, uint32_t index) {
+    op_entry *op = &reactor->ops[index];
+    TINA_ASSERT(op->kind == TINA_OP_ACCEPT && tina_fds_full(reactor));
+    op->state = OP_WAITING;
+    reactor->counters.fds_awaited++;
+    tina_ops_push(reactor, &reactor->fdless, index);
+}
+
+// All of them, though there may be one row: which of them has a connection is not known.
+static void fdless_serve(tina_reactor *reactor) {
+    while (reactor->fdless.head != 0) {
+        uint32_t index = reactor->fdless.head;
+        tina_ops_remove(reactor, &reactor->fdless, index);
+        tina_ops_stage(reactor, index);
+    }
 }
 
 void tina_fds_give(tina_reactor *reactor, uint32_t index) {
@@ -82,6 +106,7 @@ void tina_fds_give(tina_reactor *reactor, uint32_t index) {
     *fd = (fd_entry){.os_fd = -1, .generation = fd->generation + 1};
     if (fd->generation != 0) {
         free_fds_push(reactor, index, (fd->generation & REST_MASK) == 0);
+        fdless_serve(reactor);
     } else {
         reactor->counters.fds_retired++;
     }
@@ -97,6 +122,10 @@ uint32_t tina_fds_find(const tina_reactor *reactor, const tina_reactor_owner *ow
     }
     const fd_entry *fd = &reactor->fds[index];
     return fd->owner == owner && fd->generation == (uint32_t)name.bits ? index : 0;
+}
+
+uint32_t tina_fds_rights(const tina_reactor *reactor, tina_fd name) {
+    return fd_rights(name.bits) & reactor->rights[fd_index(name.bits)];
 }
 
 // The last op of an fd that is to go has ended, or it had none.
@@ -162,8 +191,10 @@ int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, ti
     TINA_ASSERT(!to->released);
     int32_t refusal = tina_reactor_movable(reactor, from, name);
     if (refusal == 0) {
-        tina_fds_unlink(reactor, fd_index(name.bits));
-        fds_link(reactor, to, fd_index(name.bits));
+        uint32_t index = fd_index(name.bits);
+        tina_fds_unlink(reactor, index);
+        fds_link(reactor, to, index);
+        reactor->rights[index] &= (uint8_t)fd_rights(name.bits);
     }
     return refusal;
 }

@@ -46,7 +46,8 @@ static inline tina_io_op tina_op_recv(tina_fd fd, uint32_t bytes_max) {
 }
 
 // tina_op_accept_multishot accepts until it is canceled or an error ends it: each new fd is a
-// result with TINA_IO_MORE, the end is one without. TINA_IO_FDS_FULL ends it too.
+// result with TINA_IO_MORE, the end is one without. While the fd table is full it accepts nothing,
+// and connections wait in the listener's backlog.
 static inline tina_io_op tina_op_accept_multishot(tina_fd listener) {
     tina_io_op op = tina_op_accept(listener);
     op.flags = TINA_IO_MULTISHOT;

@@ -3,7 +3,7 @@
 // Multishot ops: one submission, many results.
 //
 //     STAGED ──▶ FLYING ──last result──▶ STAGED     nothing waits to be taken
-//        ▲          │  └─────────────▶ WAITING      ... but no buffer was free
+//        ▲          │  └─────────────▶ WAITING      ... but no buffer or row for an fd was free
 //        │          └────────────────▶ PAUSED       as much waits as may
 //        └──────────────all taken────────┘
 //
@@ -49,27 +49,37 @@ static void buffer_keep(tina_reactor *reactor, uint32_t index, const tina_backen
 }
 
 // Until it is taken the row has no owner, so no handle that somebody guessed reaches it.
-static int32_t fd_keep(tina_reactor *reactor, uint32_t index, int32_t os_fd) {
+static void fd_keep(tina_reactor *reactor, uint32_t index, int32_t os_fd) {
     bool gone = owner_is_gone(reactor, &reactor->ops[index]);
     uint32_t fd = gone ? 0 : tina_fds_take(reactor, os_fd);
     if (fd == 0) {
         reactor->backend->close_now(reactor->self, os_fd);
         reactor->counters.fds_dropped++;
-        return gone ? TINA_IO_CANCELED : TINA_IO_FDS_FULL;
+        return;
     }
     reactor->fds[fd].accepted_by = index;
     result_append(reactor, index, DONE_FD | fd);
-    return 0;
 }
 
-// Returns 0, or what the op is to end with.
-static int32_t result_keep(tina_reactor *reactor, uint32_t index,
-                           const tina_backend_result *result) {
+static void result_keep(tina_reactor *reactor, uint32_t index, const tina_backend_result *result) {
     if (reactor->ops[index].kind == TINA_OP_ACCEPT) {
-        return fd_keep(reactor, index, result->result);
+        fd_keep(reactor, index, result->result);
+    } else {
+        buffer_keep(reactor, index, result);
     }
-    buffer_keep(reactor, index, result);
-    return 0;
+}
+
+// An accept stops with the last row of the table, before there is a connection without one.
+static bool lacks_fd(const tina_reactor *reactor, const op_entry *op) {
+    return op->kind == TINA_OP_ACCEPT && tina_fds_full(reactor);
+}
+
+static void op_arm(tina_reactor *reactor, uint32_t index) {
+    if (lacks_fd(reactor, &reactor->ops[index])) {
+        tina_fds_await(reactor, index);
+    } else {
+        tina_ops_stage(reactor, index);
+    }
 }
 
 static bool result_brings(const op_entry *op, int32_t result) {
@@ -79,11 +89,9 @@ static bool result_brings(const op_entry *op, int32_t result) {
 void tina_multishot_more(tina_reactor *reactor, uint32_t index, const tina_backend_result *result) {
     op_entry *op = &reactor->ops[index];
     TINA_ASSERT(result_brings(op, result->result));
-    int32_t refusal = result_keep(reactor, index, result);
-    if (refusal != 0) {
-        tina_ops_cancel(reactor, index, refusal);
-    } else if (op->untaken >= tina_multishot_untaken_max(reactor, op->kind) &&
-               (op->marks & (OP_CANCELED | OP_PAUSING)) == 0) {
+    result_keep(reactor, index, result);
+    bool enough = op->untaken >= tina_multishot_untaken_max(reactor, op->kind);
+    if ((enough || lacks_fd(reactor, op)) && (op->marks & (OP_CANCELED | OP_PAUSING)) == 0) {
         op->marks |= OP_PAUSING;
         tina_ops_push(reactor, &reactor->staged, index);
     }
@@ -102,9 +110,8 @@ void tina_multishot_last(tina_reactor *reactor, uint32_t index, const tina_backe
     bool starved = op->kind == TINA_OP_RECV && result->result == -ENOBUFS;
     bool stopped = pausing && (result->result == -ECANCELED || result->result == -EINTR);
     op->marks &= (uint8_t)~OP_PAUSING;
-    int32_t refusal = 0;
     if (brings) {
-        refusal = result_keep(reactor, index, result);
+        result_keep(reactor, index, result);
     } else if (result->buffer != TINA_IO_NO_BUFFER) {
         tina_buffers_hold(reactor, result->buffer);
         tina_buffers_give(reactor, result->buffer);
@@ -113,15 +120,13 @@ void tina_multishot_last(tina_reactor *reactor, uint32_t index, const tina_backe
         tina_completions_add(reactor, index, tina_completions_result(op, result->result));
     } else if ((op->marks & OP_CANCELED) != 0) {
         tina_completions_add(reactor, index, op->result);
-    } else if (refusal != 0) {
-        tina_completions_add(reactor, index, refusal);
     } else if (op->untaken >= tina_multishot_untaken_max(reactor, op->kind) ||
                (pausing && op->untaken > 0)) {
         op_pause(reactor, index);
     } else if (starved) {
         tina_buffers_await(reactor, index);
     } else {
-        tina_ops_stage(reactor, index);
+        op_arm(reactor, index);
     }
 }
 
@@ -136,9 +141,9 @@ void tina_multishot_taken(tina_reactor *reactor, uint32_t index) {
         tina_ops_remove(reactor, &reactor->news, index);
     }
     if (op->state == OP_PAUSED) {
-        tina_ops_stage(reactor, index);
+        op_arm(reactor, index);
     } else if ((op->marks & OP_PAUSING) != 0 && (op->marks & OP_CANCELED) == 0 &&
-               (op->marks & OP_QUEUED) != 0) {
+               (op->marks & OP_QUEUED) != 0 && !lacks_fd(reactor, op)) {
         // An owner that takes everything in the same tick costs the op no interruption.
         tina_ops_remove(reactor, &reactor->staged, index);
         op->marks &= (uint8_t)~OP_PAUSING;

@@ -69,11 +69,11 @@ typedef enum tina_op_kind {
 #define TINA_IO_MORE      1u // not a multishot op's last
 #define TINA_IO_TRUNCATED 2u // recvfrom: the datagram was longer than the result; its end is lost
 
-// What to poll for, and what came of it.
-#define TINA_POLL_READ    1u // a read or receive would not wait
-#define TINA_POLL_WRITE   2u // a write or send would not wait
-#define TINA_POLL_HANG_UP 4u // result only: the other end is gone
-#define TINA_POLL_ERROR   8u // result only: the next op tells which
+// What to poll for, and what came of it; the values of poll(2).
+#define TINA_POLL_READ    1u  // a read or receive would not wait
+#define TINA_POLL_WRITE   4u  // a write or send would not wait
+#define TINA_POLL_ERROR   8u  // result only: the next op tells which
+#define TINA_POLL_HANG_UP 16u // result only: the other end is gone
 
 // Results below zero are -errno, or one of these, which lie outside errno's range (1 to 4095).
 #define TINA_IO_TIMED_OUT (-4097) // the op's deadline passed

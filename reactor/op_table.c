@@ -122,33 +122,12 @@ void tina_ops_stage(tina_reactor *reactor, uint32_t index) {
     tina_ops_push(reactor, &reactor->staged, index);
 }
 
-const tina_address *tina_addresses_take(tina_reactor *reactor, const tina_address *address) {
-    if (reactor->free_address == 0) {
-        return NULL;
-    }
-    tina_address *copy = &reactor->addresses[reactor->free_address - 1];
-    reactor->free_address = copy->scope;
-    *copy = *address;
-    return copy;
-}
-
-void tina_addresses_give(tina_reactor *reactor, const tina_address *address) {
-    uint32_t index = (uint32_t)(address - reactor->addresses);
-    TINA_ASSERT(index < reactor->config.address_count);
-    reactor->addresses[index].scope = reactor->free_address;
-    reactor->free_address = index + 1;
-}
-
 void tina_ops_relist(tina_reactor *reactor) {
     for (uint32_t index = 1; index <= reactor->config.op_count; index++) {
         op_entry *op = &reactor->ops[index];
         uint32_t next = op->generation + 1 != 0 ? op->generation + 1 : 1;
         *op = (op_entry){.generation = op->state == OP_FREE ? op->generation : next};
         free_ops_push(reactor, index, true);
-    }
-    reactor->free_address = 0;
-    for (uint32_t index = reactor->config.address_count; index > 0; index--) {
-        tina_addresses_give(reactor, &reactor->addresses[index - 1]);
     }
 }
 
@@ -159,13 +138,20 @@ void tina_ops_open(tina_reactor *reactor) {
     tina_ops_relist(reactor);
 }
 
-bool tina_reactor_reads(const tina_reactor *reactor, const tina_reactor_owner *owner,
-                        const void *memory, size_t bytes) {
+bool tina_reactor_uses(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                       const void *memory, size_t bytes) {
     uintptr_t first = (uintptr_t)memory;
     for (uint32_t index = owner->first_op; index != 0; index = reactor->ops[index].owner_next) {
         const op_entry *op = &reactor->ops[index];
         uintptr_t data = (uintptr_t)op->data;
-        if (op->kind == TINA_OP_SEND && data < first + bytes && data + op->bytes > first) {
+        size_t data_bytes = op->bytes;
+        if (op->kind == TINA_OP_STAT) {
+            data = (uintptr_t)reactor->more[index].stat;
+            data_bytes = sizeof(tina_file_stat);
+        } else if (tina_op_traits[op->kind].moves != OP_READS_OWNER) {
+            continue;
+        }
+        if (data < first + bytes && data + data_bytes > first) {
             return true;
         }
     }

@@ -13,8 +13,11 @@
 // Where each part lies in the reactor's memory.
 typedef struct layout {
     uint64_t ops;
+    uint64_t more;
     uint64_t fds;
+    uint64_t rights;
     uint64_t addresses;
+    uint64_t paths;
     uint64_t buffer_entries;
     uint64_t buffers;
     uint64_t backend;
@@ -31,8 +34,11 @@ static layout layout_of(const tina_reactor_config *config) {
     layout at;
     uint64_t end = sizeof(tina_reactor);
     at.ops = part(&end, ((uint64_t)config->op_count + 1) * sizeof(op_entry));
+    at.more = part(&end, ((uint64_t)config->op_count + 1) * sizeof(op_more));
     at.fds = part(&end, ((uint64_t)config->fd_count + 1) * sizeof(fd_entry));
+    at.rights = part(&end, (uint64_t)config->fd_count + 1);
     at.addresses = part(&end, (uint64_t)config->address_count * sizeof(tina_address));
+    at.paths = part(&end, (uint64_t)config->path_count * PATH_PLACE_BYTES);
     at.buffer_entries = part(&end, config->buffer_count * sizeof(buffer_entry));
     at.buffers = part(&end, (uint64_t)config->buffer_count * config->buffer_bytes);
     at.backend = part(&end, config->backend->memory_bytes(config));
@@ -68,8 +74,11 @@ int tina_reactor_open(const tina_reactor_config *config, void *memory, tina_reac
         .backend = config->backend,
         .self = base + at.backend,
         .ops = (op_entry *)(void *)(base + at.ops),
+        .more = (op_more *)(void *)(base + at.more),
         .fds = (fd_entry *)(void *)(base + at.fds),
+        .rights = base + at.rights,
         .addresses = (tina_address *)(void *)(base + at.addresses),
+        .paths = (char *)(base + at.paths),
         .buffer_entries = (buffer_entry *)(void *)(base + at.buffer_entries),
         .buffers = base + at.buffers,
         .config = *config,
@@ -80,6 +89,7 @@ int tina_reactor_open(const tina_reactor_config *config, void *memory, tina_reac
         return failed;
     }
     tina_ops_open(r);
+    tina_places_open(r);
     tina_fds_open(r);
     tina_buffers_open(r);
     *reactor = r;

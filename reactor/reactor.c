@@ -4,125 +4,107 @@
 
 #include "reactor/table.h"
 
-static int32_t submit_check(const tina_reactor *reactor, const tina_reactor_owner *owner,
-                            const tina_io_op *op, uint32_t *fd);
-static void fd_occupy(tina_reactor *reactor, uint32_t fd, uint32_t index, uint8_t kind);
+static void op_fill(tina_reactor *reactor, uint32_t index, const tina_io_op *op, uint32_t place);
+static void op_begin(tina_reactor *reactor, uint32_t index, const op_rows *rows);
 
 int32_t tina_reactor_submit(tina_reactor *reactor, tina_reactor_owner *owner, const tina_io_op *op,
                             tina_io_id *id) {
     TINA_ASSERT(!owner->released);
-    const tina_address *address = NULL;
-    uint32_t fd = 0;
-    int32_t refusal = submit_check(reactor, owner, op, &fd);
-    if (refusal == 0 && op->kind == TINA_OP_CONNECT) {
-        address = tina_addresses_take(reactor, op->data);
-        refusal = address == NULL ? TINA_IO_OPS_FULL : 0;
+    op_rows rows;
+    uint32_t place = 0;
+    uint32_t index = 0;
+    int32_t refusal = tina_op_check(reactor, owner, op, &rows);
+    if (refusal == 0) {
+        refusal = tina_places_take(reactor, op, &place) ? 0 : TINA_IO_OPS_FULL;
     }
-    uint32_t index = refusal == 0 ? tina_ops_take(reactor, owner) : 0;
-    if (index == 0) {
-        if (address != NULL) {
-            tina_addresses_give(reactor, address);
+    if (refusal == 0) {
+        index = tina_ops_take(reactor, owner);
+        if (index == 0) {
+            tina_places_give(reactor, op->kind, place);
+            refusal = TINA_IO_OPS_FULL;
         }
+    }
+    if (refusal != 0) {
         reactor->counters.refused++;
-        return refusal != 0 ? refusal : TINA_IO_OPS_FULL;
+        return refusal;
     }
-    op_entry *entry = &reactor->ops[index];
-    entry->data = address != NULL ? (const void *)address : op->data;
-    entry->fd = op->fd.bits;
-    entry->bytes = op->bytes;
-    entry->kind = op->kind;
-    entry->flags = op->flags;
-    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
-    if (op->kind == TINA_OP_RECV && (multishot || op->bytes > reactor->config.buffer_bytes)) {
-        entry->bytes = reactor->config.buffer_bytes;
-    }
+    op_fill(reactor, index, op, place);
+    op_begin(reactor, index, &rows);
     reactor->counters.submitted++;
     id->bits = op_key(reactor, index);
-    if (op->kind == TINA_OP_CLOSE) {
-        entry->state = OP_CLOSING;
-        tina_fds_cancel(reactor, fd);
-        tina_fds_begin_close(reactor, fd, index);
-    } else {
-        fd_occupy(reactor, fd, index, op->kind);
-        tina_ops_stage(reactor, index);
-    }
     return 0;
 }
 
-static uint8_t op_flags(uint8_t kind) {
-    switch (kind) {
-    case TINA_OP_SEND:
-        return TINA_IO_SOME;
-    case TINA_OP_ACCEPT:
-    case TINA_OP_RECV:
-        return TINA_IO_MULTISHOT;
-    default:
-        return 0;
+// A buffer takes so much of what an op receives at a time.
+static uint32_t op_bytes(const tina_reactor *reactor, const tina_io_op *op) {
+    uint32_t most = reactor->config.buffer_bytes;
+    if (tina_op_traits[op->kind].moves != OP_FILLS_BUFFER) {
+        return op->bytes;
     }
-}
-
-static bool op_is_in_range(const tina_io_op *op) {
-    const tina_address *address = op->data;
+    if (op->kind == TINA_OP_RECVFROM) {
+        most -= TINA_SENDER_BYTES;
+    }
     bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
-    if ((op->flags & ~op_flags(op->kind)) != 0 || op->offset != 0) {
-        return false;
+    return multishot || op->bytes > most ? most : op->bytes;
+}
+
+static const void *op_data(const tina_reactor *reactor, const tina_io_op *op, uint32_t place) {
+    switch ((op_place)tina_op_traits[op->kind].place) {
+    case PLACE_ADDRESS:
+        return op->kind == TINA_OP_CONNECT ? &reactor->addresses[place] : op->data;
+    case PLACE_PATH:
+        return tina_path_at(reactor, place);
+    case PLACE_NONE:
+        break;
     }
-    switch (op->kind) {
-    case TINA_OP_ACCEPT:
-    case TINA_OP_CLOSE:
-        return true;
-    case TINA_OP_CONNECT:
-        return address != NULL && tina_address_is_valid(address);
-    case TINA_OP_RECV:
-        return multishot ? op->bytes == 0 : op->bytes > 0;
-    case TINA_OP_SEND:
-        return op->data != NULL && op->bytes > 0 && op->bytes <= INT32_MAX;
-    default:
-        return false;
+    return op->data;
+}
+
+static void op_fill(tina_reactor *reactor, uint32_t index, const tina_io_op *op, uint32_t place) {
+    op_entry *entry = &reactor->ops[index];
+    op_more *more = &reactor->more[index];
+    entry->data = op_data(reactor, op, place);
+    entry->fd = op->fd.bits;
+    entry->bytes = op_bytes(reactor, op);
+    entry->kind = op->kind;
+    entry->flags = op->flags;
+    *more = (op_more){.offset = op->offset, .how = op->how, .place = place};
+    if (op->kind == TINA_OP_STAT) {
+        more->stat = op->stat;
+    } else if (op->kind == TINA_OP_SENDFILE) {
+        more->source = op->source.bits;
     }
 }
 
-static uint32_t op_rights(uint8_t kind) {
-    switch (kind) {
-    case TINA_OP_ACCEPT:
-    case TINA_OP_RECV:
-        return FD_READ;
-    case TINA_OP_SEND:
-        return FD_WRITE;
-    case TINA_OP_CONNECT:
-        return FD_FULL;
-    default:
-        return 0;
-    }
-}
-
-static int32_t submit_check(const tina_reactor *reactor, const tina_reactor_owner *owner,
-                            const tina_io_op *op, uint32_t *fd) {
-    if (!op_is_in_range(op)) {
-        return TINA_IO_BAD_OP;
-    }
-    *fd = tina_fds_find(reactor, owner, op->fd);
-    if (*fd == 0) {
-        return TINA_IO_BAD_FD;
-    }
-    uint32_t rights = op_rights(op->kind);
-    if ((fd_rights(op->fd.bits) & rights) != rights) {
-        return TINA_IO_NO_RIGHT;
-    }
-    const fd_entry *entry = &reactor->fds[*fd];
-    bool busy = ((rights & FD_READ) != 0 && entry->read_op != 0) ||
-                ((rights & FD_WRITE) != 0 && entry->write_op != 0);
-    return busy ? TINA_IO_BUSY : 0;
-}
-
-static void fd_occupy(tina_reactor *reactor, uint32_t fd, uint32_t index, uint8_t kind) {
-    uint32_t rights = op_rights(kind);
-    if ((rights & FD_READ) != 0) {
+static void fd_occupy(tina_reactor *reactor, uint32_t fd, uint32_t index, uint32_t directions) {
+    if ((directions & FD_READ) != 0) {
         reactor->fds[fd].read_op = index;
     }
-    if ((rights & FD_WRITE) != 0) {
+    if ((directions & FD_WRITE) != 0) {
         reactor->fds[fd].write_op = index;
     }
+}
+
+static void op_begin(tina_reactor *reactor, uint32_t index, const op_rows *rows) {
+    op_entry *op = &reactor->ops[index];
+    if (op->kind == TINA_OP_CLOSE) {
+        op->state = OP_CLOSING;
+        tina_fds_cancel(reactor, rows->fd);
+        tina_fds_begin_close(reactor, rows->fd, index);
+        return;
+    }
+    fd_occupy(reactor, rows->fd, index, tina_op_directions(op->kind, reactor->more[index].how));
+    if (rows->source != 0) {
+        fd_occupy(reactor, rows->source, index, FD_READ);
+    }
+    tina_ops_stage(reactor, index);
+}
+
+static op_queue *queue_of(tina_reactor *reactor, const op_entry *op) {
+    if (op->state == OP_STAGED) {
+        return &reactor->staged;
+    }
+    return op->kind == TINA_OP_ACCEPT ? &reactor->fdless : &reactor->waiting;
 }
 
 void tina_ops_cancel(tina_reactor *reactor, uint32_t index, int32_t reason) {
@@ -133,8 +115,7 @@ void tina_ops_cancel(tina_reactor *reactor, uint32_t index, int32_t reason) {
         if (op->kind == TINA_OP_CLOSE) {
             return;
         }
-        tina_ops_remove(reactor, op->state == OP_STAGED ? &reactor->staged : &reactor->waiting,
-                        index);
+        tina_ops_remove(reactor, queue_of(reactor, op), index);
         tina_completions_add(reactor, index, reason);
         return;
     case OP_PAUSED:
@@ -175,18 +156,44 @@ void tina_reactor_set_companion(tina_reactor *reactor, tina_io_id id, uint32_t c
     reactor->ops[index].companion = companion;
 }
 
+// What of an op is still to be sent; elsewhere nothing was, and `sent` is another's word.
+static uint32_t op_sent(const op_entry *op) {
+    return tina_op_traits[op->kind].moves == OP_READS_OWNER ? op->sent : 0;
+}
+
+static void op_stage_file(const tina_reactor *reactor, uint32_t index, tina_backend_op *staged) {
+    const op_entry *op = &reactor->ops[index];
+    const op_more *more = &reactor->more[index];
+    staged->how = (uint16_t)more->how;
+    staged->place = more->place;
+    if (op->kind == TINA_OP_SENDTO) {
+        staged->address = &reactor->addresses[more->place];
+    } else if (op->kind == TINA_OP_READ || op->kind == TINA_OP_WRITE) {
+        bool position = more->offset == TINA_OFFSET_POSITION;
+        staged->offset = position ? TINA_OFFSET_POSITION : more->offset + op_sent(op);
+    }
+}
+
 static tina_backend_op op_for_backend(const tina_reactor *reactor, uint32_t index) {
     const op_entry *op = &reactor->ops[index];
-    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
-    const uint8_t *bytes = multishot ? NULL : op->data;
-    uint32_t sent = op->kind == TINA_OP_SEND ? op->sent : 0;
     tina_backend_op staged = {.key = op_key(reactor, index), .kind = TINA_OP_CANCEL};
-    if (op->state == OP_STAGED) {
-        staged.kind = op->kind;
-        staged.flags = op->flags;
-        staged.os_fd = reactor->fds[fd_index(op->fd)].os_fd;
-        staged.data = sent != 0 ? bytes + sent : bytes;
-        staged.bytes = op->bytes - sent;
+    if (op->state != OP_STAGED) {
+        return staged;
+    }
+    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
+    const uint8_t *data = multishot ? NULL : op->data;
+    uint32_t sent = op_sent(op);
+    staged.kind = op->kind;
+    staged.flags = op->flags;
+    staged.os_fd = reactor->fds[fd_index(op->fd)].os_fd;
+    staged.data = sent != 0 ? data + sent : data;
+    staged.bytes = op->bytes - sent;
+    if (op->kind == TINA_OP_ACCEPT && tina_fds_scarce(reactor)) {
+        staged.flags = 0;
+    } else if (op->kind == TINA_OP_SENDFILE) {
+        tina_sendfile_stage(reactor, index, &staged);
+    } else if (op->kind == TINA_OP_CONNECT || op->kind >= TINA_OP_RECVFROM) {
+        op_stage_file(reactor, index, &staged);
     }
     return staged;
 }

@@ -59,8 +59,10 @@ typedef struct tina_reactor_counters {
     uint64_t canceled;          // completed TINA_IO_CANCELED or TINA_IO_TIMED_OUT
     uint64_t stale;             // backend results for ops that no longer exist
     uint64_t buffers_awaited;   // a receive found no buffer and was queued
+    uint64_t fds_awaited;       // a multishot accept found the fd table full and was put aside
     uint64_t multishot_results; // with TINA_IO_MORE
     uint64_t multishot_pauses;  // times that one waited for its owner to take them
+    uint64_t datagrams_cut;     // longer than their recvfrom, so that their end is lost
     uint64_t fds_dropped;       // accepted for a dead owner, or with the fd table full, and closed
     uint64_t fds_retired;       // rows of the fd table that wore out
     uint64_t waits;             // system calls made by tina_reactor_wait
@@ -140,13 +142,17 @@ bool tina_reactor_next(tina_reactor *reactor, tina_reactor_owner *owner,
 bool tina_reactor_next_of(tina_reactor *reactor, tina_reactor_owner *owner, tina_io_id id,
                           tina_io_completion *completion);
 
-// tina_reactor_reads returns whether an op in flight of the owner may read from this memory. O(ops
-// in flight of the owner).
-bool tina_reactor_reads(const tina_reactor *reactor, const tina_reactor_owner *owner,
-                        const void *memory, size_t bytes);
+// tina_reactor_uses returns whether an op in flight of the owner may read from this memory or, a
+// stat, write to it. O(ops in flight of the owner).
+bool tina_reactor_uses(const tina_reactor *reactor, const tina_reactor_owner *owner,
+                       const void *memory, size_t bytes);
 
 // tina_reactor_buffer returns the bytes of a receive buffer, valid until it is given back.
 const void *tina_reactor_buffer(const tina_reactor *reactor, uint16_t buffer);
+
+// tina_reactor_sender returns who sent the datagram in a recvfrom's buffer, likewise; an address of
+// no family when the sender has none.
+const tina_address *tina_reactor_sender(const tina_reactor *reactor, uint16_t buffer);
 void tina_reactor_give_buffer(tina_reactor *reactor, uint16_t buffer);
 
 // tina_reactor_wait makes the one system call of a loop: it hands staged ops to the kernel and,
@@ -164,8 +170,9 @@ void tina_reactor_wake(tina_reactor *reactor);
 // place until then.
 bool tina_reactor_release(tina_reactor *reactor, tina_reactor_owner *owner);
 
-// tina_reactor_move_fd makes `to` the owner of an idle fd of `from`. Returns 0, BAD_FD, or BUSY
-// when an op of that fd is in flight or its completion was not taken.
+// tina_reactor_move_fd makes `to` the owner of an idle fd of `from`, with no more rights than this
+// name of it has. Returns 0, BAD_FD, or BUSY when an op of that fd is in flight or its completion
+// was not taken.
 int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, tina_fd fd,
                              tina_reactor_owner *to);
 

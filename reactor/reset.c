@@ -6,9 +6,12 @@
 #include "reactor/table.h"
 
 static void ops_renew(tina_reactor *reactor) {
-    reactor->staged = reactor->waiting = reactor->news = reactor->free_ops = (op_queue){0, 0};
+    reactor->staged = reactor->waiting = reactor->news = (op_queue){0, 0};
+    reactor->fdless = reactor->free_ops = (op_queue){0, 0};
     reactor->retry_count = 0;
     tina_ops_relist(reactor);
+    reactor->free_address = reactor->free_path = 0;
+    tina_places_open(reactor);
     reactor->counters.ops_in_use = 0;
 }
 

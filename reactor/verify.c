@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <string.h>
+
 #include "reactor/reactor.h"
 #include "reactor/table.h"
 
@@ -18,7 +20,8 @@ static uint32_t queue_verify(const tina_reactor *reactor, const op_queue *queue)
             TINA_ASSERT(op->state == OP_STAGED ||
                         (op->state == OP_FLYING && (op->marks & (OP_CANCELED | OP_PAUSING)) != 0));
         } else {
-            TINA_ASSERT(op->state == OP_WAITING && op->kind == TINA_OP_RECV);
+            TINA_ASSERT(op->state == OP_WAITING);
+            TINA_ASSERT((op->kind == TINA_OP_ACCEPT) == (queue == &reactor->fdless));
         }
         previous = index;
         TINA_ASSERT(++count <= reactor->config.op_count);
@@ -52,6 +55,53 @@ static void multishot_verify(const tina_reactor *reactor, const op_entry *op) {
                 untaken_of(op) < tina_multishot_untaken_max(reactor, op->kind));
 }
 
+static void op_fd_verify(const tina_reactor *reactor, uint32_t index, uint64_t bits) {
+    if (bits == 0) {
+        return;
+    }
+    const fd_entry *fd = &reactor->fds[fd_index(bits)];
+    TINA_ASSERT(fd->os_fd >= 0);
+    TINA_ASSERT(fd->generation == (uint32_t)bits);
+    TINA_ASSERT(fd->read_op == index || fd->write_op == index);
+    TINA_ASSERT(fd->owner == NULL || fd->owner == reactor->ops[index].owner);
+}
+
+static void close_verify(const tina_reactor *reactor, uint32_t index) {
+    const op_entry *op = &reactor->ops[index];
+    const fd_entry *fd = &reactor->fds[fd_index(op->fd)];
+    TINA_ASSERT(fd->os_fd >= 0);
+    TINA_ASSERT(fd->generation == (uint32_t)op->fd);
+    TINA_ASSERT(fd->owner == NULL && fd->close_op == index);
+    TINA_ASSERT((op->state == OP_CLOSING) == (fd->read_op != 0 || fd->write_op != 0));
+}
+
+static uint32_t free_places(const tina_reactor *reactor, op_place place) {
+    uint32_t count = 0;
+    uint32_t next = place == PLACE_PATH ? reactor->free_path : reactor->free_address;
+    while (next != 0) {
+        count++;
+        if (place == PLACE_PATH) {
+            memcpy(&next, tina_path_at(reactor, next - 1), sizeof next);
+        } else {
+            next = reactor->addresses[next - 1].scope;
+        }
+    }
+    return count;
+}
+
+static void places_verify(const tina_reactor *reactor) {
+    uint32_t used[PLACE_PATH + 1] = {0};
+    for (uint32_t index = 1; index <= reactor->config.op_count; index++) {
+        const op_entry *op = &reactor->ops[index];
+        if (op->state != OP_FREE && op->state < OP_DONE) {
+            used[tina_op_traits[op->kind].place]++;
+        }
+    }
+    TINA_ASSERT(used[PLACE_ADDRESS] + free_places(reactor, PLACE_ADDRESS) ==
+                reactor->config.address_count);
+    TINA_ASSERT(used[PLACE_PATH] + free_places(reactor, PLACE_PATH) == reactor->config.path_count);
+}
+
 static void op_verify(const tina_reactor *reactor, uint32_t index) {
     const op_entry *op = &reactor->ops[index];
     TINA_ASSERT(op->generation != 0);
@@ -67,16 +117,13 @@ static void op_verify(const tina_reactor *reactor, uint32_t index) {
     if (op->state >= OP_DONE) {
         return;
     }
-    const fd_entry *fd = &reactor->fds[fd_index(op->fd)];
-    TINA_ASSERT(fd->os_fd >= 0);
-    TINA_ASSERT(fd->generation == (uint32_t)op->fd);
     if (op->kind == TINA_OP_CLOSE) {
-        TINA_ASSERT(fd->owner == NULL && fd->close_op == index);
-        TINA_ASSERT((op->state == OP_CLOSING) == (fd->read_op != 0 || fd->write_op != 0));
+        close_verify(reactor, index);
     } else {
         TINA_ASSERT(op->state != OP_CLOSING);
-        TINA_ASSERT(fd->read_op == index || fd->write_op == index);
-        TINA_ASSERT(fd->owner == NULL || fd->owner == op->owner);
+        TINA_ASSERT(op->fd != 0 || tina_op_traits[op->kind].place == PLACE_PATH);
+        op_fd_verify(reactor, index, op->fd);
+        op_fd_verify(reactor, index, reactor->more[index].source);
     }
     bool linked = op->owner_prev != 0 ? reactor->ops[op->owner_prev].owner_next == index
                                       : op->owner->first_op == index;
@@ -140,5 +187,8 @@ void tina_reactor_verify(const tina_reactor *reactor) {
     uint32_t waiting = queue_verify(reactor, &reactor->waiting);
     TINA_ASSERT(waiting == 0 || retries >= reactor->config.buffer_count - held);
     (void)queue_verify(reactor, &reactor->staged);
+    // Nor for an fd when there is one.
+    TINA_ASSERT(queue_verify(reactor, &reactor->fdless) == 0 || tina_fds_full(reactor));
     news_verify(reactor);
+    places_verify(reactor);
 }

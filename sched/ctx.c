@@ -56,7 +56,7 @@ tina_send_result tina_handoff(tina_ctx *ctx, tina_handle to, int32_t tag, tina_f
     uint32_t envelope;
     tina_send_result result = ctx_send(ctx, to, tag, &lessened, sizeof lessened, &envelope);
     if (result == TINA_SEND_OK)
-        tina_reactor_move_fd(shard->reactor, &ctx->self->io, fd, &receiver->io);
+        tina_reactor_move_fd(shard->reactor, &ctx->self->io, lessened, &receiver->io);
     return result;
 }
 

@@ -57,7 +57,7 @@ bool transfer_is_owned(const tina_shard *shard, const tina_isolate *owner, tina_
 
 // transfer_is_read returns whether an op in flight of its owner may read from it.
 bool transfer_is_read(const tina_shard *shard, const tina_isolate *owner, tina_transfer transfer) {
-    return tina_reactor_reads(shard->reactor, &owner->io, memory_of(shard, (uint32_t)transfer.bits),
+    return tina_reactor_uses(shard->reactor, &owner->io, memory_of(shard, (uint32_t)transfer.bits),
                               shard->transfer_stride);
 }
 
