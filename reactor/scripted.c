@@ -1,88 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "reactor/scripted.h"
-#include "core/format.h"
 
 #include <errno.h>
-#include <stdio.h>
 
-#include "arena/poison.h"
 #include "core/assert.h"
 #include "core/bits.h"
-#include "reactor/scripted_net.h"
-
-typedef struct scripted_op {
-    tina_backend_op op;
-    int32_t failure;  // fail_next's
-    uint32_t results; // so far
-    bool canceled;
-} scripted_op;
+#include "core/format.h"
+#include "reactor/scripted_state.h"
 
 // Results with TINA_IO_MORE that may lie here; every op has room for its last one besides.
 #define MORE_MAX 64u
-
-struct tina_scripted {
-    tina_scripted_controls controls;
-    scripted_net net;
-    tina_backend_buffers buffers;
-    scripted_op *pending; // in the order they were staged
-    uint32_t pending_count;
-    uint32_t staged_count; // since the last wait
-    uint32_t stage_count_max;
-    uint32_t op_count;
-    tina_backend_result *results; // oldest first
-    uint32_t result_count;
-    uint32_t more_count; // of them
-    uint16_t *lent;      // a stack
-    uint32_t lent_count;
-    bool woken;
-};
-
-static int32_t op_send(tina_scripted *s, const tina_backend_op *op) {
-    uint32_t most = s->controls.send_bytes_max;
-    uint32_t bytes = most != 0 && op->bytes > most ? most : op->bytes;
-    return tina_net_send(&s->net, op->os_fd, op->data, bytes);
-}
-
-static int32_t op_recv(tina_scripted *s, const tina_backend_op *op, uint16_t *buffer) {
-    uint8_t none;
-    if (s->net.sockets[op->os_fd].used == 0) {
-        return tina_net_recv(&s->net, op->os_fd, &none, 0);
-    }
-    if (s->lent_count == 0) {
-        return -ENOBUFS;
-    }
-    *buffer = s->lent[--s->lent_count];
-    uint8_t *to = s->buffers.base + (size_t)*buffer * s->buffers.bytes;
-    tina_unpoison(to, s->buffers.bytes);
-    int32_t bytes = tina_net_recv(&s->net, op->os_fd, to, op->bytes);
-    tina_poison(to, s->buffers.bytes);
-    return bytes;
-}
-
-// Returns -EAGAIN when the op is not ready.
-static int32_t op_try(tina_scripted *s, const scripted_op *pending, uint16_t *buffer) {
-    const tina_backend_op *op = &pending->op;
-    if (op->kind == TINA_OP_CLOSE) {
-        tina_net_close(&s->net, op->os_fd); // gone whatever close answers
-        return -pending->failure;
-    }
-    if (pending->failure != 0) {
-        return -pending->failure;
-    }
-    switch (op->kind) {
-    case TINA_OP_ACCEPT:
-        return tina_net_accept(&s->net, op->os_fd);
-    case TINA_OP_CONNECT:
-        return tina_net_connect(&s->net, op->os_fd, op->data);
-    case TINA_OP_RECV:
-        return op_recv(s, op, buffer);
-    case TINA_OP_SEND:
-        return op_send(s, op);
-    default:
-        tina_assert_failed("an unknown op was staged", __FILE__, __LINE__);
-    }
-}
 
 static void result_push(tina_scripted *s, const tina_backend_result *result) {
     TINA_ASSERT(s->result_count < s->op_count + MORE_MAX);
@@ -120,7 +48,8 @@ static bool pending_pass(tina_scripted *s) {
         bool canceled = pending->canceled && !s->controls.late_cancels;
         uint16_t buffer = TINA_IO_NO_BUFFER;
         // What is ready wins over a cancel, but only once.
-        int32_t result = canceled && is_multishot(pending) ? -EAGAIN : op_try(s, pending, &buffer);
+        int32_t result =
+            canceled && is_multishot(pending) ? -EAGAIN : tina_scripted_try(s, pending, &buffer);
         if (result == -EAGAIN && canceled) {
             result = -ECANCELED;
         }
@@ -215,6 +144,17 @@ static void scripted_give_buffers(void *self, const uint16_t *buffers, uint32_t 
     }
 }
 
+static uint8_t scripted_sender_of(void *self, uint32_t place, tina_address *address) {
+    const tina_scripted *s = self;
+    *address = s->senders[place].address;
+    return s->senders[place].cut ? TINA_IO_TRUNCATED : 0;
+}
+
+static void scripted_stat(void *self, uint32_t place, tina_file_stat *stat) {
+    const tina_scripted *s = self;
+    *stat = s->stats[place];
+}
+
 // Far ends and connections in backlogs count too.
 static uint32_t socket_count_of(const tina_reactor_config *config) {
     return 4 * config->fd_count + 16;
@@ -223,6 +163,16 @@ static uint32_t socket_count_of(const tina_reactor_config *config) {
 static uint32_t pipe_bytes_of(const tina_reactor_config *config) {
     const tina_scripted_options *options = config->backend_options;
     return options != NULL && options->pipe_bytes != 0 ? options->pipe_bytes : 4096;
+}
+
+static scripted_files files_of(const tina_reactor_config *config) {
+    const tina_scripted_options *options = config->backend_options;
+    bool given = options != NULL && options->file_bytes != 0;
+    return (scripted_files){
+        .file_count = 16,
+        .opened_count = (int32_t)config->fd_count + 8,
+        .file_bytes_max = given ? options->file_bytes : 16384,
+    };
 }
 
 static void *carve(uint8_t *base, uint64_t *end, uint64_t bytes) {
@@ -234,6 +184,7 @@ static void *carve(uint8_t *base, uint64_t *end, uint64_t bytes) {
 // With base NULL, only counts.
 static uint64_t scripted_carve(const tina_reactor_config *config, uint8_t *base) {
     uint32_t sockets_max = socket_count_of(config);
+    scripted_files files = files_of(config);
     uint64_t end = 0;
     tina_scripted *s = carve(base, &end, sizeof *s);
     net_socket *sockets = carve(base, &end, sockets_max * sizeof *sockets);
@@ -242,8 +193,16 @@ static uint64_t scripted_carve(const tina_reactor_config *config, uint8_t *base)
     tina_backend_result *results =
         carve(base, &end, ((uint64_t)config->op_count + MORE_MAX) * sizeof *results);
     uint16_t *lent = carve(base, &end, config->buffer_count * sizeof *lent);
+    scripted_sender *senders = carve(base, &end, config->address_count * sizeof *senders);
+    tina_file_stat *stats = carve(base, &end, config->path_count * sizeof *stats);
+    files.files = carve(base, &end, (uint64_t)files.file_count * sizeof *files.files);
+    files.opened = carve(base, &end, (uint64_t)files.opened_count * sizeof *files.opened);
+    uint8_t *data = carve(base, &end, (uint64_t)files.file_count * files.file_bytes_max);
     if (base != NULL) {
-        *s = (tina_scripted){.pending = pending, .results = results, .lent = lent};
+        *s = (tina_scripted){.files = files, .pending = pending, .results = results, .lent = lent};
+        s->senders = senders;
+        s->stats = stats;
+        tina_files_init(&s->files, data);
         tina_net_init(&s->net, sockets, (int32_t)sockets_max, bytes, pipe_bytes_of(config));
     }
     return end;
@@ -280,23 +239,31 @@ static void scripted_close(void *self) {
 
 static int scripted_socket(void *self, tina_address_family family, tina_socket_kind kind) {
     (void)family;
-    (void)kind;
     tina_scripted *s = self;
-    return tina_net_socket(&s->net);
+    return tina_net_socket(&s->net, kind);
 }
 
 static int scripted_bind(void *self, int os_fd, const tina_address *address) {
     tina_scripted *s = self;
+    if (tina_scripted_file_of(s, os_fd) >= 0) {
+        return -ENOTSOCK;
+    }
     return tina_net_bind(&s->net, os_fd, address);
 }
 
 static int scripted_listen(void *self, int os_fd, uint32_t backlog) {
     tina_scripted *s = self;
+    if (tina_scripted_file_of(s, os_fd) >= 0) {
+        return -ENOTSOCK;
+    }
     return tina_net_listen(&s->net, os_fd, backlog);
 }
 
 static int scripted_set_option(void *self, int os_fd, tina_socket_option option, int32_t value) {
     tina_scripted *s = self;
+    if (tina_scripted_file_of(s, os_fd) >= 0) {
+        return -ENOTSOCK;
+    }
     if (option == TINA_OPTION_LINGER) {
         s->net.sockets[os_fd].hard = value == 0;
     }
@@ -305,24 +272,32 @@ static int scripted_set_option(void *self, int os_fd, tina_socket_option option,
 
 static int scripted_shutdown(void *self, int os_fd, tina_shutdown_side side) {
     tina_scripted *s = self;
+    if (tina_scripted_file_of(s, os_fd) >= 0) {
+        return -ENOTSOCK;
+    }
     return tina_net_shutdown(&s->net, os_fd, side);
 }
 
 static int scripted_local_address(void *self, int os_fd, tina_address *address) {
     const tina_scripted *s = self;
+    if (tina_scripted_file_of(s, os_fd) >= 0) {
+        return -ENOTSOCK;
+    }
     *address = s->net.sockets[os_fd].local;
     return 0;
 }
 
 static int scripted_peer_address(void *self, int os_fd, tina_address *address) {
     const tina_scripted *s = self;
+    if (tina_scripted_file_of(s, os_fd) >= 0) {
+        return -ENOTSOCK;
+    }
     *address = s->net.sockets[os_fd].remote;
     return s->net.sockets[os_fd].role == NET_STREAM ? 0 : -ENOTCONN;
 }
 
 static void scripted_close_now(void *self, int os_fd) {
-    tina_scripted *s = self;
-    tina_net_close(&s->net, os_fd);
+    tina_scripted_close_os_fd(self, os_fd);
 }
 
 const tina_reactor_backend tina_reactor_scripted = {
@@ -335,6 +310,8 @@ const tina_reactor_backend tina_reactor_scripted = {
     .wait = scripted_wait,
     .wake = scripted_wake,
     .give_buffers = scripted_give_buffers,
+    .sender = scripted_sender_of,
+    .stat = scripted_stat,
     .socket = scripted_socket,
     .bind = scripted_bind,
     .listen = scripted_listen,
@@ -350,7 +327,7 @@ tina_scripted_controls *tina_scripted_control(tina_scripted *s) {
 }
 
 tina_scripted_peer tina_scripted_connect(tina_scripted *s, const tina_address *address) {
-    tina_scripted_peer peer = {tina_net_socket(&s->net)};
+    tina_scripted_peer peer = {tina_net_socket(&s->net, TINA_SOCKET_STREAM)};
     if (peer.socket >= 0 && tina_net_connect(&s->net, peer.socket, address) < 0) {
         tina_net_close(&s->net, peer.socket);
         peer.socket = -1;
@@ -359,7 +336,7 @@ tina_scripted_peer tina_scripted_connect(tina_scripted *s, const tina_address *a
 }
 
 tina_scripted_peer tina_scripted_listen(tina_scripted *s, tina_address *address) {
-    tina_scripted_peer peer = {tina_net_socket(&s->net)};
+    tina_scripted_peer peer = {tina_net_socket(&s->net, TINA_SOCKET_STREAM)};
     TINA_ASSERT(peer.socket >= 0);
     if (tina_net_bind(&s->net, peer.socket, address) < 0) {
         tina_net_close(&s->net, peer.socket);
@@ -397,6 +374,25 @@ void tina_scripted_peer_close(tina_scripted *s, tina_scripted_peer peer) {
 void tina_scripted_peer_reset(tina_scripted *s, tina_scripted_peer peer) {
     s->net.sockets[peer.socket].hard = true;
     tina_net_close(&s->net, peer.socket);
+}
+
+tina_scripted_peer tina_scripted_bind(tina_scripted *s, tina_address *address) {
+    tina_scripted_peer peer = {tina_net_socket(&s->net, TINA_SOCKET_DATAGRAM)};
+    TINA_ASSERT(peer.socket >= 0);
+    TINA_ASSERT(tina_net_bind(&s->net, peer.socket, address) == 0);
+    *address = s->net.sockets[peer.socket].local;
+    return peer;
+}
+
+int32_t tina_scripted_peer_sendto(tina_scripted *s, tina_scripted_peer peer, const void *data,
+                                  uint32_t bytes, const tina_address *to) {
+    return tina_net_sendto(&s->net, peer.socket, data, bytes, to);
+}
+
+int32_t tina_scripted_peer_recvfrom(tina_scripted *s, tina_scripted_peer peer, void *data,
+                                    uint32_t bytes, tina_address *from) {
+    bool cut;
+    return tina_net_recvfrom(&s->net, peer.socket, data, bytes, from, &cut);
 }
 
 uint32_t tina_scripted_sockets(const tina_scripted *s) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A backend in memory, for unit tests: virtual listeners and stream sockets, whose far ends the
-// test drives, and switches for what a kernel does rarely. As with io_uring, nothing moves but in
-// tina_reactor_wait, which here never blocks. No clock, no randomness: the same calls give the same
-// results.
+// A backend in memory, for unit tests: virtual sockets, whose far ends the test drives, a handful
+// of virtual files, and switches for what a kernel does rarely. As with io_uring, nothing moves but
+// in tina_reactor_wait, which here never blocks. No clock, no randomness: the same calls give the
+// same results.
 
 #ifndef TINA_REACTOR_SCRIPTED_H
 #define TINA_REACTOR_SCRIPTED_H
@@ -26,6 +26,7 @@ typedef struct tina_scripted_options {
     tina_scripted **scripted;
     uint32_t pipe_bytes;      // a connection holds in each direction; default 4096
     uint32_t stage_count_max; // ops taken between two waits; default: all
+    uint32_t file_bytes; // of one file, of which there are 16; beyond it: ENOSPC; default 16384
 } tina_scripted_options;
 
 typedef struct tina_scripted_controls {
@@ -33,7 +34,7 @@ typedef struct tina_scripted_controls {
     bool hold;                             // completions stay inside
     bool reverse;                          // completions come out last first, each op's in order
     bool late_cancels;                     // cancels take no effect
-    uint32_t send_bytes_max;               // of one send; 0: no bound
+    uint32_t send_bytes_max;               // of one send or write; 0: no bound
     uint32_t multishot_max;                // results before a multishot op ends; 0: no bound
     int32_t fail_next[TINA_OP_KIND_COUNT]; // the errno of the next op staged of a kind; then 0
     int32_t fail_wait;                     // the errno of every wait; 0: none
@@ -70,6 +71,14 @@ int32_t tina_scripted_peer_recv(tina_scripted *scripted, tina_scripted_peer peer
 void tina_scripted_peer_shutdown(tina_scripted *scripted, tina_scripted_peer peer);
 void tina_scripted_peer_close(tina_scripted *scripted, tina_scripted_peer peer);
 void tina_scripted_peer_reset(tina_scripted *scripted, tina_scripted_peer peer);
+
+// A far end for datagrams, at *address with port 0 replaced; and what sendto(2) and recvfrom(2)
+// would return.
+tina_scripted_peer tina_scripted_bind(tina_scripted *scripted, tina_address *address);
+int32_t tina_scripted_peer_sendto(tina_scripted *scripted, tina_scripted_peer peer,
+                                  const void *data, uint32_t bytes, const tina_address *to);
+int32_t tina_scripted_peer_recvfrom(tina_scripted *scripted, tina_scripted_peer peer, void *data,
+                                    uint32_t bytes, tina_address *from);
 
 // tina_scripted_sockets returns how many sockets are open, far ends included.
 uint32_t tina_scripted_sockets(const tina_scripted *scripted);

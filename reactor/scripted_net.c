@@ -21,11 +21,12 @@ void tina_net_init(scripted_net *net, net_socket *sockets, int32_t socket_count,
     }
 }
 
-int32_t tina_net_socket(scripted_net *net) {
+int32_t tina_net_socket(scripted_net *net, tina_socket_kind kind) {
     for (int32_t i = 0; i < net->socket_count; i++) {
         net_socket *s = &net->sockets[i];
         if (s->role == NET_FREE) {
-            *s = (net_socket){.role = NET_FRESH, .other = -1, .queue_head = -1, .bytes = s->bytes};
+            *s = (net_socket){.other = -1, .queue_head = -1, .bytes = s->bytes};
+            s->role = kind == TINA_SOCKET_DATAGRAM ? NET_DATAGRAM : NET_FRESH;
             return i;
         }
     }
@@ -48,10 +49,10 @@ static bool address_reaches(const tina_address *from, const tina_address *bound)
     return address_is_any(bound) || memcmp(from->ip, bound->ip, sizeof from->ip) == 0;
 }
 
-static int32_t listener_find(scripted_net *net, const tina_address *address) {
+int32_t tina_net_find(const scripted_net *net, net_role role, const tina_address *address) {
     for (int32_t i = 0; i < net->socket_count; i++) {
         const net_socket *s = &net->sockets[i];
-        if (s->role == NET_LISTENER && address_reaches(address, &s->local)) {
+        if (s->role == role && address_reaches(address, &s->local)) {
             return i;
         }
     }
@@ -64,13 +65,19 @@ static uint16_t port_take(scripted_net *net) {
     return port;
 }
 
+void tina_net_bind_any(scripted_net *net, net_socket *s, const tina_address *to) {
+    s->local = *to;
+    s->local.port = port_take(net);
+}
+
 int32_t tina_net_bind(scripted_net *net, int32_t socket, const tina_address *address) {
     net_socket *s = socket_at(net, socket);
-    if (s->role != NET_FRESH) {
+    if (s->role != NET_FRESH && (s->role != NET_DATAGRAM || s->local.family != 0)) {
         return -EINVAL;
     }
+    net_role rival = s->role == NET_DATAGRAM ? NET_DATAGRAM : NET_LISTENER;
     bool chosen = address->family == TINA_ADDRESS_UNIX || address->port != 0;
-    if (chosen && listener_find(net, address) >= 0) {
+    if (chosen && tina_net_find(net, rival, address) >= 0) {
         return -EADDRINUSE;
     }
     s->local = *address;
@@ -100,23 +107,26 @@ static void queue_append(scripted_net *net, net_socket *listener, int32_t socket
 
 int32_t tina_net_connect(scripted_net *net, int32_t socket, const tina_address *address) {
     net_socket *s = socket_at(net, socket);
+    if (s->role == NET_DATAGRAM) {
+        s->remote = *address;
+        return 0;
+    }
     if (s->role != NET_FRESH) {
         return s->role == NET_STREAM ? -EISCONN : -EINVAL;
     }
-    int32_t listener = listener_find(net, address);
+    int32_t listener = tina_net_find(net, NET_LISTENER, address);
     if (listener < 0) {
         return -ECONNREFUSED;
     }
     if (net->sockets[listener].queue_count >= net->sockets[listener].backlog) {
         return -EAGAIN;
     }
-    int32_t far = tina_net_socket(net);
+    int32_t far = tina_net_socket(net, TINA_SOCKET_STREAM);
     if (far < 0) {
         return -EAGAIN;
     }
     if (s->local.family == TINA_ADDRESS_NONE) {
-        s->local = *address;
-        s->local.port = port_take(net);
+        tina_net_bind_any(net, s, address);
     }
     s->role = NET_STREAM;
     s->other = far;
@@ -153,6 +163,11 @@ static int32_t reset_tell(net_socket *s, int32_t otherwise) {
 int32_t tina_net_recv(scripted_net *net, int32_t socket, void *data, uint32_t bytes) {
     net_socket *s = socket_at(net, socket);
     uint8_t *to = data;
+    tina_address from;
+    bool cut;
+    if (s->role == NET_DATAGRAM) {
+        return tina_net_recvfrom(net, socket, data, bytes, &from, &cut);
+    }
     if (s->role != NET_STREAM) {
         return -ENOTCONN;
     }
@@ -171,6 +186,9 @@ int32_t tina_net_recv(scripted_net *net, int32_t socket, void *data, uint32_t by
 int32_t tina_net_send(scripted_net *net, int32_t socket, const void *data, uint32_t bytes) {
     net_socket *s = socket_at(net, socket);
     const uint8_t *from = data;
+    if (s->role == NET_DATAGRAM) {
+        return tina_net_sendto(net, socket, data, bytes, NULL);
+    }
     if (s->role != NET_STREAM || s->other < 0 || s->shut) {
         return reset_tell(s, -EPIPE);
     }
@@ -185,6 +203,37 @@ int32_t tina_net_send(scripted_net *net, int32_t socket, const void *data, uint3
     }
     far->used += count;
     return (int32_t)count;
+}
+
+static uint32_t stream_poll(const scripted_net *net, const net_socket *s) {
+    bool gone = s->other < 0;
+    bool room = !gone && net->sockets[s->other].used < net->pipe_bytes;
+    uint32_t ready = s->used > 0 || s->end ? TINA_POLL_READ : 0;
+    ready |= room || gone || s->shut ? TINA_POLL_WRITE : 0;
+    ready |= s->end && (s->shut || gone) ? TINA_POLL_HANG_UP : 0;
+    return ready | (s->reset ? TINA_POLL_ERROR : 0);
+}
+
+int32_t tina_net_poll(const scripted_net *net, int32_t socket, uint32_t what) {
+    const net_socket *s = &net->sockets[socket];
+    uint32_t ready = 0;
+    switch ((net_role)s->role) {
+    case NET_LISTENER:
+        ready = s->queue_head >= 0 ? TINA_POLL_READ : 0;
+        break;
+    case NET_STREAM:
+        ready = stream_poll(net, s);
+        break;
+    case NET_DATAGRAM:
+        ready = TINA_POLL_WRITE | (s->used > 0 ? TINA_POLL_READ : 0);
+        break;
+    case NET_FRESH:
+        ready = TINA_POLL_WRITE | TINA_POLL_HANG_UP;
+        break;
+    case NET_FREE:
+        break;
+    }
+    return (int32_t)(ready & (what | TINA_POLL_HANG_UP | TINA_POLL_ERROR));
 }
 
 int32_t tina_net_shutdown(scripted_net *net, int32_t socket, tina_shutdown_side side) {
