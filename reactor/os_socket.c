@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/assert.h"
@@ -42,13 +43,13 @@ socklen_t tina_os_address_of(const tina_address *address, tina_os_address *os_ad
     }
 }
 
-static void address_from_os(const tina_os_address *os_address, socklen_t bytes,
-                            tina_address *address) {
+void tina_os_address_from(const tina_os_address *os_address, socklen_t bytes,
+                          tina_address *address) {
     struct sockaddr_in ipv4;
     struct sockaddr_in6 ipv6;
     size_t path_start = offsetof(struct sockaddr_un, sun_path);
     *address = (tina_address){0};
-    switch (os_address->any.sa_family) {
+    switch (bytes < sizeof os_address->any.sa_family ? AF_UNSPEC : os_address->any.sa_family) {
     case AF_INET:
         memcpy(&ipv4, os_address, sizeof ipv4);
         address->family = TINA_ADDRESS_IPV4;
@@ -94,10 +95,39 @@ int tina_os_socket(void *self, tina_address_family family, tina_socket_kind kind
     return -EAFNOSUPPORT;
 }
 
+static int option_get(int os_fd, int option) {
+    int value = 0;
+    socklen_t bytes = sizeof value;
+    return getsockopt(os_fd, SOL_SOCKET, option, &value, &bytes) < 0 ? -errno : value;
+}
+
+// Whether a Unix path is a socket that nobody has bound any more: connecting to it is refused. So
+// is connecting to one that is bound and does not listen yet, which two programs that start at the
+// same time on one path would have to be told apart by other means.
+static bool path_is_stale(int os_fd, const tina_os_address *at, socklen_t bytes) {
+    struct stat found;
+    if (lstat(at->longest.sun_path, &found) < 0 || !S_ISSOCK(found.st_mode)) {
+        return false;
+    }
+    int probe = socket(AF_UNIX, option_get(os_fd, SO_TYPE) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) {
+        return false;
+    }
+    bool refused = connect(probe, &at->any, bytes) < 0 && errno == ECONNREFUSED;
+    (void)close(probe);
+    return refused;
+}
+
 int tina_os_bind(void *self, int os_fd, const tina_address *address) {
     (void)self;
     tina_os_address at;
     socklen_t bytes = tina_os_address_of(address, &at);
+    int result = or_errno(bind(os_fd, &at.any, bytes));
+    if (result != -EADDRINUSE || address->family != TINA_ADDRESS_UNIX ||
+        option_get(os_fd, SO_REUSEADDR) != 1 || !path_is_stale(os_fd, &at, bytes)) {
+        return result;
+    }
+    (void)unlink(at.longest.sun_path);
     return or_errno(bind(os_fd, &at.any, bytes));
 }
 
@@ -161,7 +191,7 @@ int tina_os_local_address(void *self, int os_fd, tina_address *address) {
     if (getsockname(os_fd, &at.any, &bytes) < 0) {
         return -errno;
     }
-    address_from_os(&at, bytes, address);
+    tina_os_address_from(&at, bytes, address);
     return 0;
 }
 
@@ -172,7 +202,7 @@ int tina_os_peer_address(void *self, int os_fd, tina_address *address) {
     if (getpeername(os_fd, &at.any, &bytes) < 0) {
         return -errno;
     }
-    address_from_os(&at, bytes, address);
+    tina_os_address_from(&at, bytes, address);
     return 0;
 }
 

@@ -20,6 +20,10 @@ typedef union tina_os_address {
 // tina_os_address_of writes what connect(2) and bind(2) take and returns its length.
 socklen_t tina_os_address_of(const tina_address *address, tina_os_address *os_address);
 
+// tina_os_address_from reads what recvmsg(2) and getsockname(2) gave; of no bytes, no family.
+void tina_os_address_from(const tina_os_address *os_address, socklen_t bytes,
+                          tina_address *address);
+
 int tina_os_socket(void *self, tina_address_family family, tina_socket_kind kind);
 int tina_os_bind(void *self, int os_fd, const tina_address *address);
 int tina_os_listen(void *self, int os_fd, uint32_t backlog);

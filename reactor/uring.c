@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#define _GNU_SOURCE // syscall
+#define _GNU_SOURCE // syscall, statx
 
 #include "reactor/uring.h"
 
@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,7 +17,9 @@
 #include "core/assert.h"
 #include "core/atomic.h"
 #include "core/bits.h"
+#include "reactor/os_file.h"
 #include "reactor/os_socket.h"
+#include "reactor/uring_op.h"
 #include "reactor/uring_open.h"
 
 // user_data of what is no op of the front's, whose keys are neither.
@@ -27,9 +30,7 @@ typedef struct uring {
     tina_uring_kernel kernel;
     struct io_uring_buf_ring *buffer_ring;
     tina_backend_buffers buffers;
-    tina_os_address *addresses; // address_count of them, used in turn
-    uint32_t address_count;
-    uint32_t address_next;
+    tina_uring_places places;
     bool wake_armed;
     tina_reactor_uring_options options;
 
@@ -43,53 +44,10 @@ static struct io_uring_sqe *sqe_take(uring *u) {
     return io_uring_sq_space_left(ring) > 1 ? io_uring_get_sqe(ring) : NULL;
 }
 
-static void connect_prepare(uring *u, struct io_uring_sqe *sqe, const tina_backend_op *op) {
-    // The kernel copies the address when it takes the entry. No more connects than address_count
-    // are in flight, so the one that used this place before has been taken.
-    tina_os_address *address = &u->addresses[u->address_next];
-    u->address_next = (u->address_next + 1) % u->address_count;
-    socklen_t bytes = tina_os_address_of(op->data, address);
-    io_uring_prep_connect(sqe, op->os_fd, &address->any, bytes);
-}
-
-static void op_prepare(uring *u, struct io_uring_sqe *sqe, const tina_backend_op *op) {
-    bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
-    int whole = (op->flags & TINA_IO_SOME) == 0 ? MSG_WAITALL : 0;
-    switch (op->kind) {
-    case TINA_OP_ACCEPT:
-        // Not SOCK_NONBLOCK: on such a file io_uring answers EAGAIN where it should wait.
-        io_uring_prep_accept(sqe, op->os_fd, NULL, NULL, SOCK_CLOEXEC);
-        if (multishot && u->kernel.accept_multishot) {
-            sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
-        }
-        break;
-    case TINA_OP_CONNECT:
-        connect_prepare(u, sqe, op);
-        break;
-    case TINA_OP_RECV:
-        io_uring_prep_recv(sqe, op->os_fd, NULL, op->bytes, 0);
-        if (multishot && u->kernel.recv_multishot) {
-            sqe->ioprio |= IORING_RECV_MULTISHOT;
-            sqe->len = 0; // a buffer's
-        }
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = TINA_URING_BUFFER_GROUP;
-        break;
-    case TINA_OP_SEND:
-        io_uring_prep_send(sqe, op->os_fd, op->data, op->bytes, MSG_NOSIGNAL | whole);
-        break;
-    case TINA_OP_CLOSE:
-        io_uring_prep_close(sqe, op->os_fd);
-        break;
-    case TINA_OP_CANCEL:
-        io_uring_prep_cancel64(sqe, op->key, 0);
-        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-        sqe->user_data = CANCEL_KEY;
-        return;
-    default:
-        tina_assert_failed("an unknown op was staged", __FILE__, __LINE__);
-    }
-    sqe->user_data = op->key;
+static void cancel_prepare(struct io_uring_sqe *sqe, uint64_t key) {
+    io_uring_prep_cancel64(sqe, key, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = CANCEL_KEY;
 }
 
 static uint32_t uring_stage(void *self, const tina_backend_op *ops, uint32_t count) {
@@ -100,7 +58,11 @@ static uint32_t uring_stage(void *self, const tina_backend_op *ops, uint32_t cou
         if (sqe == NULL) {
             break;
         }
-        op_prepare(u, sqe, &ops[taken]);
+        if (ops[taken].kind == TINA_OP_CANCEL) {
+            cancel_prepare(sqe, ops[taken].key);
+        } else {
+            tina_uring_prepare(&u->kernel, &u->places, sqe, &ops[taken]);
+        }
     }
     return taken;
 }
@@ -211,18 +173,45 @@ static void uring_give_buffers(void *self, const uint16_t *buffers, uint32_t cou
     io_uring_buf_ring_advance(u->buffer_ring, (int)count);
 }
 
+static uint8_t uring_sender(void *self, uint32_t place, tina_address *address) {
+    const uring *u = self;
+    const tina_uring_message *message = &u->places.messages[place];
+    tina_os_address_from(&message->address, message->header.msg_namelen, address);
+    return (message->header.msg_flags & MSG_TRUNC) != 0 ? TINA_IO_TRUNCATED : 0;
+}
+
+static void uring_stat(void *self, uint32_t place, tina_file_stat *stat) {
+    const uring *u = self;
+    tina_os_stat_from(&u->places.stats[place], stat);
+}
+
 static uint64_t page_bytes(void) {
     return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t addresses_start(void) {
-    return tina_align_up(sizeof(uring), TINA_CACHE_LINE_BYTES);
+// Where each part lies behind the uring. Memory is aligned to less than a page, and the kernel
+// wants the buffer ring on one.
+typedef struct layout {
+    uint64_t messages;
+    uint64_t stats;
+    uint64_t buffer_ring; // at the next page
+    uint64_t bytes;
+} layout;
+
+static layout layout_of(const tina_reactor_config *config) {
+    layout at;
+    at.messages = tina_align_up(sizeof(uring), TINA_CACHE_LINE_BYTES);
+    at.stats =
+        tina_align_up(at.messages + (uint64_t)config->address_count * sizeof(tina_uring_message),
+                      TINA_CACHE_LINE_BYTES);
+    at.buffer_ring = at.stats + (uint64_t)config->path_count * sizeof(struct statx);
+    at.bytes = at.buffer_ring + page_bytes() +
+               (uint64_t)config->buffer_count * sizeof(struct io_uring_buf);
+    return at;
 }
 
 static uint64_t uring_memory_bytes(const tina_reactor_config *config) {
-    // Memory is aligned to less than a page, the kernel wants the buffer ring on one.
-    return addresses_start() + (uint64_t)config->address_count * sizeof(tina_os_address) +
-           page_bytes() + (uint64_t)config->buffer_count * sizeof(struct io_uring_buf);
+    return layout_of(config).bytes;
 }
 
 static uint32_t entries_of(uint64_t wanted, uint32_t least, uint32_t most) {
@@ -254,10 +243,11 @@ static int uring_open(void *self, const tina_reactor_config *config,
     memset(u, 0, sizeof *u);
     u->options = options_of(config);
     u->buffers = *buffers;
-    u->addresses = (tina_os_address *)(void *)(base + addresses_start());
-    u->address_count = config->address_count;
-    uintptr_t end = (uintptr_t)(u->addresses + u->address_count);
-    u->buffer_ring = (struct io_uring_buf_ring *)tina_align_up(end, page_bytes());
+    layout at = layout_of(config);
+    u->places.messages = (tina_uring_message *)(void *)(base + at.messages);
+    u->places.stats = (struct statx *)(void *)(base + at.stats);
+    u->buffer_ring =
+        (struct io_uring_buf_ring *)tina_align_up((uintptr_t)base + at.buffer_ring, page_bytes());
     memset(u->buffer_ring, 0, buffers->count * sizeof(struct io_uring_buf));
     int failed = tina_uring_open(&u->kernel, &u->options, u->buffer_ring, buffers->count,
                                  error_text, error_text_bytes);
@@ -286,6 +276,8 @@ const tina_reactor_backend tina_reactor_uring = {
     .wait = uring_wait,
     .wake = uring_wake,
     .give_buffers = uring_give_buffers,
+    .sender = uring_sender,
+    .stat = uring_stat,
     .socket = tina_os_socket,
     .bind = tina_os_bind,
     .listen = tina_os_listen,
