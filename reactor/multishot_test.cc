@@ -114,7 +114,8 @@ TEST_P(Multishot, AFloodWaitsForASlowOwnerAndLosesNothing) {
             sent += result > 0 ? static_cast<size_t>(result) : 0;
         }
         (void)tina_reactor_flush(rig->reactor);
-        ASSERT_EQ(tina_reactor_wait(rig->reactor, 0, 0), 0);
+        uint64_t now = monotonic_ns();
+        ASSERT_EQ(tina_reactor_wait(rig->reactor, now, now), 0);
         rig->reap();
         rig->take(&owner, static_cast<uint32_t>(i % 2));
         for (const Completion &c : rig->completions) {
@@ -453,7 +454,8 @@ class MultishotEnd : public Multishot {
         } else if (doing == Doing::kPaused) {
             turns(5);
         } else if (doing == Doing::kOvertaken) { // perhaps about to pause
-            ASSERT_EQ(tina_reactor_wait(rig->reactor, 0, 0), 0);
+            uint64_t now = monotonic_ns();
+            ASSERT_EQ(tina_reactor_wait(rig->reactor, now, now), 0);
             rig->reap();
         }
     }

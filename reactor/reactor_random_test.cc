@@ -372,8 +372,8 @@ class Random {
     void turn() {
         rig_.reap_capacity = 1 + static_cast<uint32_t>(below(4));
         rig_.take_max = below(2) == 0 ? UINT32_MAX : static_cast<uint32_t>(below(3));
-        uint64_t now = 0;
-        ASSERT_EQ(tina_reactor_wait(rig_.reactor, now, below(2) * 100000), 0);
+        uint64_t now = monotonic_ns();
+        ASSERT_EQ(tina_reactor_wait(rig_.reactor, now, now + below(2) * 100000), 0);
         rig_.reap();
         take();
     }
@@ -496,6 +496,20 @@ TEST(ReactorRandom, Uring) {
         tina_reactor_uring_options options = {};
         options.sq_entries = options.cq_entries = seed % 2 == 0 ? 2 : 0;
         auto kind = uring_kind(options);
+        Random(*kind, nullptr, seed).run(3000);
+        if (HasFailure()) {
+            return;
+        }
+    }
+}
+
+TEST(ReactorRandom, Epoll) {
+    for (uint64_t seed : seeds(8)) {
+        SCOPED_TRACE("TINA_SEED=" + std::to_string(seed));
+        tina_reactor_epoll_options options = {};
+        options.event_count = seed % 2 == 0 ? 1 : 0;
+        options.poll_interval_ns = seed % 3 == 0 ? 1 : 0;
+        auto kind = epoll_kind(options);
         Random(*kind, nullptr, seed).run(3000);
         if (HasFailure()) {
             return;

@@ -134,17 +134,19 @@ class LoopbackFar : public Far {
     }
 };
 
-class UringKind : public Kind {
+// A backend on this machine's sockets.
+template <class Options> class OsKind : public Kind {
   public:
-    explicit UringKind(const tina_reactor_uring_options &options) : options_(options) {}
+    OsKind(const tina_reactor_backend &backend, const Options &options)
+        : backend_(backend), options_(options) {}
     void *options() override {
         return &options_;
     }
     const char *name() const override {
-        return "io_uring";
+        return backend_.name;
     }
     const tina_reactor_backend *backend() override {
-        return &tina_reactor_uring;
+        return &backend_;
     }
     std::unique_ptr<Far> far() override {
         return std::make_unique<LoopbackFar>();
@@ -154,7 +156,8 @@ class UringKind : public Kind {
     }
 
   private:
-    tina_reactor_uring_options options_;
+    const tina_reactor_backend &backend_;
+    Options options_;
 };
 
 } // namespace
@@ -181,7 +184,11 @@ uint32_t ScriptedKind::large_bytes() const {
 }
 
 std::unique_ptr<Kind> uring_kind(const tina_reactor_uring_options &options) {
-    return std::make_unique<UringKind>(options);
+    return std::make_unique<OsKind<tina_reactor_uring_options>>(tina_reactor_uring, options);
+}
+
+std::unique_ptr<Kind> epoll_kind(const tina_reactor_epoll_options &options) {
+    return std::make_unique<OsKind<tina_reactor_epoll_options>>(tina_reactor_epoll, options);
 }
 
 Rig::Rig(Kind &kind, Sizes sizes) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "reactor/backend.h"
+#include "reactor/epoll.h"
 #include "reactor/io.h"
 #include "reactor/reactor.h"
 #include "reactor/scripted.h"
@@ -45,6 +46,7 @@ class Kind {
 };
 
 std::unique_ptr<Kind> uring_kind(const tina_reactor_uring_options &options = {});
+std::unique_ptr<Kind> epoll_kind(const tina_reactor_epoll_options &options = {});
 
 class ScriptedKind : public Kind {
   public:

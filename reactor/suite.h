@@ -79,6 +79,18 @@ template <uint32_t kUnknown> std::unique_ptr<Kind> uring_without() {
     return uring_kind(options);
 }
 
+inline std::unique_ptr<Kind> epoll() {
+    return epoll_kind();
+}
+
+// One event a call, and a call whenever there may be one.
+inline std::unique_ptr<Kind> epoll_tight() {
+    tina_reactor_epoll_options options = {};
+    options.event_count = 1;
+    options.poll_interval_ns = 1;
+    return epoll_kind(options);
+}
+
 inline auto every_variant() {
     return testing::Values(Variant{"scripted", &scripted},
                            Variant{"scripted_awkward", &scripted_awkward}, Variant{"uring", &uring},
@@ -86,7 +98,8 @@ inline auto every_variant() {
                            Variant{"uring_6_0", &uring_without<IORING_SETUP_DEFER_TASKRUN>},
                            Variant{"uring_5_19", &uring_without<IORING_SETUP_SINGLE_ISSUER>},
                            Variant{"uring_5_18", &uring_without<IORING_SETUP_TASKRUN_FLAG>},
-                           Variant{"uring_5_5", &uring_without<IORING_SETUP_SUBMIT_ALL>});
+                           Variant{"uring_5_5", &uring_without<IORING_SETUP_SUBMIT_ALL>},
+                           Variant{"epoll", &epoll}, Variant{"epoll_tight", &epoll_tight});
 }
 
 inline std::string variant_name(const testing::TestParamInfo<Variant> &v) {

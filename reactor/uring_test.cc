@@ -6,19 +6,14 @@
 
 #include <errno.h>
 #include <linux/io_uring.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "reactor/backend.h"
 #include "reactor/io.h"
@@ -239,129 +234,6 @@ TEST(UringWait, ABusyLoopMakesNoSystemCallWhenNothingIsDue) {
     EXPECT_EQ(c.id.bits, id.bits);
     tina_reactor_give_buffer(rig.reactor, c.buffer);
     rig.far->close(peer);
-}
-
-TEST(UringWait, AnIdleLoopSleepsUntilItsDeadlineInOneCall) {
-    auto kind = uring_kind();
-    Rig rig(*kind);
-    uint64_t before = rig.count().waits;
-    uint64_t now = monotonic_ns();
-    ASSERT_EQ(tina_reactor_wait(rig.reactor, now, now + 30000000), 0);
-    EXPECT_GE(monotonic_ns(), now + 30000000);
-    EXPECT_EQ(rig.count().waits - before, 1u);
-}
-
-TEST(UringWait, ACanceledStagedOpDoesNotSleep) {
-    auto kind = uring_kind();
-    Rig rig(*kind);
-    tina_reactor_owner owner = owner_of(1);
-    int peer;
-    tina_fd fd = rig.pair(&owner, &peer);
-    tina_io_id id = rig.submit(&owner, tina_op_recv(fd, 10));
-    EXPECT_TRUE(tina_reactor_cancel(rig.reactor, id, TINA_IO_CANCELED));
-    uint64_t now = monotonic_ns();
-    ASSERT_EQ(tina_reactor_wait(rig.reactor, now, UINT64_MAX), 0); // else for ever
-    EXPECT_EQ(rig.result(id).result, TINA_IO_CANCELED);
-    rig.far->close(peer);
-}
-
-TEST(UringWait, AWakeBeforeTheWaitIsNotLostAndCountsOnce) {
-    auto kind = uring_kind();
-    Rig rig(*kind);
-    tina_reactor_event event;
-    for (int i = 0; i < 100; i++) {
-        tina_reactor_wake(rig.reactor);
-        tina_reactor_wake(rig.reactor);
-        if (i % 2 == 0) {
-            // The completion of the wake is taken here; the wait must not sleep all the same.
-            ASSERT_EQ(tina_reactor_wait(rig.reactor, 5, 5), 0);
-            ASSERT_EQ(tina_reactor_reap(rig.reactor, &event, 1), 0u);
-        }
-        uint64_t now = monotonic_ns();
-        ASSERT_EQ(tina_reactor_wait(rig.reactor, now, UINT64_MAX), 0);
-        ASSERT_EQ(tina_reactor_reap(rig.reactor, &event, 1), 0u);
-    }
-    // What is left over of those wakes ends at most one more wait early.
-    uint64_t now = monotonic_ns();
-    for (int i = 0; i < 2; i++) {
-        ASSERT_EQ(tina_reactor_wait(rig.reactor, now, now + 20000000), 0);
-        ASSERT_EQ(tina_reactor_reap(rig.reactor, &event, 1), 0u);
-    }
-    EXPECT_GE(monotonic_ns(), now + 20000000);
-}
-
-// Each round the waiter may only go on when the other thread's wake reached it.
-TEST(UringWait, AWakeFromAnotherThreadEndsTheWait) {
-    auto kind = uring_kind();
-    Rig rig(*kind);
-    constexpr uint64_t kRounds = 2000;
-    std::atomic<uint64_t> asked{0};
-    std::atomic<uint64_t> answered{0};
-    std::thread waker([&] {
-        for (uint64_t round = 1; round <= kRounds; round++) {
-            asked.store(round);
-            tina_reactor_wake(rig.reactor);
-            while (answered.load() < round) {
-                std::this_thread::yield();
-            }
-        }
-    });
-    tina_reactor_event event;
-    for (uint64_t round = 1; round <= kRounds; round++) {
-        while (asked.load() < round) {
-            ASSERT_EQ(tina_reactor_wait(rig.reactor, 0, UINT64_MAX), 0);
-            ASSERT_EQ(tina_reactor_reap(rig.reactor, &event, 1), 0u);
-        }
-        answered.store(round);
-    }
-    waker.join();
-}
-
-TEST(UringWait, ASignalEndsAWaitAndIsNoError) {
-    auto kind = uring_kind();
-    Rig rig(*kind);
-    struct sigaction quiet = {};
-    quiet.sa_handler = [](int) {};
-    sigaction(SIGUSR1, &quiet, nullptr);
-    pthread_t waiter = pthread_self();
-    std::atomic<bool> over{false};
-    std::thread signaller([&] {
-        while (!over.load()) {
-            pthread_kill(waiter, SIGUSR1);
-            std::this_thread::yield();
-        }
-    });
-    EXPECT_EQ(tina_reactor_wait(rig.reactor, 0, UINT64_MAX), 0);
-    over.store(true);
-    signaller.join();
-}
-
-TEST(UringUnix, SocketsWithPathsWork) {
-    auto kind = uring_kind();
-    Rig rig(*kind);
-    tina_reactor_owner owner = owner_of(1);
-    std::string path = "/tmp/tina_uring_test." + std::to_string(getpid());
-    tina_address address;
-    ASSERT_TRUE(tina_address_parse(("unix:" + path).c_str(), 0, &address));
-    tina_fd door;
-    tina_fd client;
-    ASSERT_EQ(
-        tina_reactor_socket(rig.reactor, &owner, TINA_ADDRESS_UNIX, TINA_SOCKET_STREAM, &door), 0);
-    ASSERT_EQ(
-        tina_reactor_socket(rig.reactor, &owner, TINA_ADDRESS_UNIX, TINA_SOCKET_STREAM, &client),
-        0);
-    ASSERT_EQ(tina_reactor_bind(rig.reactor, &owner, door, &address), 0);
-    ASSERT_EQ(tina_reactor_listen(rig.reactor, &owner, door, 4), 0);
-    tina_address bound;
-    ASSERT_EQ(tina_reactor_local_address(rig.reactor, &owner, door, &bound), 0);
-    EXPECT_EQ(bound.path_bytes, path.size());
-    EXPECT_EQ(std::string(bound.path, bound.path_bytes), path);
-    tina_io_id accept = rig.submit(&owner, tina_op_accept(door));
-    EXPECT_EQ(rig.result(rig.submit(&owner, tina_op_connect(client, &address))).result, 0);
-    tina_fd server = rig.result(accept).fd;
-    EXPECT_EQ(rig.result(rig.submit(&owner, tina_op_send(client, "hi", 2))).result, 2);
-    EXPECT_EQ(rig.result(rig.submit(&owner, tina_op_recv(server, 10))).data, "hi");
-    unlink(path.c_str());
 }
 
 } // namespace
