@@ -30,6 +30,10 @@ typedef struct tina_reactor_uring_options {
     int (*event_fd)(void);
 } tina_reactor_uring_options;
 
+// tina_reactor_uring_probe returns 0 when this kernel grants an io_uring that serves, or the -errno
+// that says why not. It makes one and takes it down again; at boot only. options may be NULL.
+int tina_reactor_uring_probe(const tina_reactor_uring_options *options);
+
 #ifdef __cplusplus
 }
 #endif

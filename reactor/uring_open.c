@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -183,4 +184,36 @@ void tina_uring_close(tina_uring_kernel *kernel, const tina_reactor_uring_option
     }
     io_uring_queue_exit(&kernel->ring);
     (void)close(kernel->event_fd);
+}
+
+// Whoever forbids io_uring forbids all of its calls, or the first, or any.
+static int ring_try(const tina_reactor_uring_options *options, void *page) {
+    tina_uring_kernel kernel;
+    char text[256];
+    int failed = tina_uring_open(&kernel, options, page, 1, text, sizeof text);
+    if (failed != 0) {
+        return failed;
+    }
+    long entered =
+        syscall(__NR_io_uring_enter, kernel.ring.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+    failed = entered < 0 ? -errno : 0;
+    tina_uring_close(&kernel, options);
+    return failed;
+}
+
+int tina_reactor_uring_probe(const tina_reactor_uring_options *options) {
+    tina_reactor_uring_options small = {0};
+    if (options != NULL) {
+        small = *options;
+    }
+    small.sq_entries = 2;
+    small.cq_entries = 4;
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return -errno;
+    }
+    int failed = ring_try(&small, page);
+    (void)munmap(page, page_bytes);
+    return failed;
 }

@@ -178,6 +178,21 @@ TEST_F(Uring, WithoutAnEventFdItGivesTheRingBack) {
     EXPECT_NE(text.find("RLIMIT_NOFILE"), std::string::npos) << text;
 }
 
+TEST_F(Uring, AProbeSaysWhetherARingWouldOpenAndLeavesNothing) {
+    EXPECT_EQ(tina_reactor_uring_probe(&options), 0);
+    EXPECT_EQ(setups, 1u);
+    for (int error : {ENOSYS, EPERM, EACCES, ENOMEM}) {
+        setup_error = error;
+        EXPECT_EQ(tina_reactor_uring_probe(&options), -error);
+    }
+    setup_error = 0;
+    refused_opcode = IORING_REGISTER_PBUF_RING;
+    register_error = EINVAL;
+    EXPECT_EQ(tina_reactor_uring_probe(&options), -EOPNOTSUPP);
+    unknown_flags = IORING_SETUP_CQSIZE;
+    EXPECT_EQ(tina_reactor_uring_probe(&options), -EINVAL);
+}
+
 TEST_F(Uring, OpensAtTheEdgesOfItsSizes) {
     config.fd_count = config.op_count = config.buffer_count = 1;
     config.address_count = 0;

@@ -154,9 +154,23 @@ static void defaults_fill(tina_spec *spec) {
     spec->log_bytes = (uint32_t)tina_round_up_pow2(clamp(spec->log_bytes, 4096, 1u << 30));
 }
 
+bool tina_backend_parse(const char *text, tina_backend *backend) {
+    static const char *const names[] = {"auto", "io_uring", "epoll"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *backend = (tina_backend)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool tina_spec_resolve(const tina_spec *spec, tina_spec *resolved,
                        char sentence[TINA_SENTENCE_BYTES]) {
     sentence[0] = '\0';
+    if ((unsigned)spec->backend > TINA_BACKEND_EPOLL)
+        return spec_refuse(sentence, "backend is %d, which is none; use one of TINA_BACKEND_...",
+                           (int)spec->backend);
     if (!counts_accept(spec, sentence) || !types_accept(spec, sentence) ||
         !tree_accepts(spec, sentence))
         return false;

@@ -57,6 +57,16 @@ struct tina_group {
                           // as many as its pattern's type has slots
 };
 
+// What carries I/O to the kernel.
+typedef enum tina_backend {
+    TINA_BACKEND_AUTO = 0, // io_uring, or epoll where that is refused, which the log then says once
+    TINA_BACKEND_URING,
+    TINA_BACKEND_EPOLL,
+} tina_backend;
+
+// tina_backend_parse reads "auto", "io_uring" or "epoll"; false when text is none of them.
+bool tina_backend_parse(const char *text, tina_backend *backend);
+
 typedef struct tina_spec {
     const char *name; // of the program; default "tina"
 
@@ -90,6 +100,9 @@ typedef struct tina_spec {
     uint64_t rebuild_period_ns;   // default 60 s
     uint64_t shutdown_timeout_ns; // from the first signal to force; default what the tree's
                                   // children may take one after the other, and 5 s
+
+    tina_backend backend; // default: chosen at boot
+
     int log_level; // highest tina_log_level that is written; default (0) TINA_LOG_INFO
 } tina_spec;
 

@@ -21,7 +21,7 @@
 #include "core/atomic.h"
 #include "core/format.h"
 #include "reactor/reactor.h"
-#include "reactor/uring.h"
+#include "sched/backend.h"
 #include "sched/layout.h"
 #include "sched/shard.h"
 #include "sched/stderr_sink.h"
@@ -283,8 +283,11 @@ static int system_run(const tina_spec *resolved) {
     tina_window_init(&system.rebuilds, system.rebuild_times, resolved->rebuild_max,
                      resolved->rebuild_period_ns);
     tina_stderr_sink_open(&system.sink, STDERR_FILENO);
+    const tina_reactor_backend *backend = tina_backend_choose(resolved->backend, sentence);
+    if (*sentence)
+        sentence_write(resolved->name, sentence);
     system.options = (tina_shard_options){
-        .backend = &tina_reactor_uring,
+        .backend = backend,
         .log_write = tina_stderr_sink_write,
         .log_where = &system.sink,
     };
@@ -348,7 +351,7 @@ bool tina_spec_print(const tina_spec *spec, int fd) {
         line_write(fd, "%s\n", sentence);
         return false;
     }
-    tina_shard_options options = {.backend = &tina_reactor_uring};
+    tina_shard_options options = {.backend = tina_backend_choose(resolved.backend, sentence)};
     uint64_t sum = 0;
     for (uint32_t i = 0; i < tina_layout_count(&resolved); i++) {
         tina_layout_part part = tina_layout_part_at(&resolved, &options, i);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The real thing: threads, signals, io_uring and loopback TCP. Every run of tina_run is a process
-// of its own (googletest's EXPECT_EXIT), whose status and stderr are the result.
+// The real thing: threads, signals, the kernel's I/O and loopback TCP. Every run of tina_run is a
+// process of its own (googletest's EXPECT_EXIT), whose status and stderr are the result.
 
 #include "sched/allocation.h"
 #include "sched/ctx.h"
 #include "sched/one_life.h"
 #include "sched/spec.h"
 #include "sched/system.h"
+#include "sched/test_backend.h"
 
 #include <gtest/gtest.h>
 
@@ -60,10 +61,11 @@ const tina_isolate_type echo_type = {"echo", EchoInit, EchoHandle, sizeof(Echo),
 
 struct Options {
     uint16_t port;
-    bool seccomp;  // kills the process when the shard's thread maps memory after this
-    bool stubborn; // does not end when told
-    bool loud;     // signals its own process as it ends
-    int report_fd; // the port is written there
+    bool seccomp;        // kills the process when the shard's thread maps memory after this
+    bool stubborn;       // does not end when told
+    bool loud;           // signals its own process as it ends
+    int report_fd;       // the port is written there
+    const char *backend; // must be this one; NULL: the test's
 };
 
 struct Listener {
@@ -81,6 +83,10 @@ tina_effect ListenerInit(tina_ctx *ctx, void *self_, tina_bytes args) {
         return tina_crash(1);
     }
     shard_thread = static_cast<pid_t>(syscall(SYS_gettid));
+    const char *backend = tina_backend_name(ctx);
+    if (self->options->backend ? std::strcmp(backend, self->options->backend) != 0
+                               : !IsTestBackend(backend))
+        _exit(88);
     tina_address bound;
     EXPECT_EQ(tina_socket_local_address(ctx, self->fd, &bound), 0);
     if (self->options->report_fd > 0 &&
@@ -122,6 +128,7 @@ int RunSystem(const Options *options, uint64_t shutdown_timeout_ns = 0) {
     spec.root.children = children;
     spec.root.child_count = 1;
     spec.shutdown_timeout_ns = shutdown_timeout_ns;
+    spec.backend = options->backend ? TINA_BACKEND_AUTO : TestBackend();
     return tina_run(&spec);
 }
 
@@ -257,6 +264,49 @@ int RunLoud() {
 // Signals that are pending when the last isolate ends must not strike when tina_run lifts its mask.
 TEST_F(SystemTest, ASignalThatComesTooLateEndsNothing) {
     EXPECT_EXIT(std::exit(RunLoud()), testing::ExitedWithCode(0), "");
+}
+
+// Serves on epoll, chosen by itself, or returns what tells why not.
+int ServeWithoutIoUring(unsigned error) {
+    ForbidIoUring(error);
+    Options options = {};
+    options.backend = "epoll";
+    return RunDriven(options, [](uint16_t port) {
+        int fd = Connect(port);
+        for (int i = 0; i < 100; i++)
+            Exchange(fd, 1000);
+        close(fd);
+        Terminate();
+    });
+}
+
+TEST_F(SystemTest, WhereIoUringIsRefusedItRunsOnEpollAndSaysSo) {
+    EXPECT_EXIT(std::exit(ServeWithoutIoUring(EPERM)), testing::ExitedWithCode(0),
+                "^system_test: io_uring is forbidden here .EPERM; by seccomp or the sysctl "
+                "kernel.io_uring_disabled.; running on epoll\n$");
+    EXPECT_EXIT(std::exit(ServeWithoutIoUring(ENOSYS)), testing::ExitedWithCode(0),
+                "^system_test: io_uring is not in this kernel .ENOSYS.; running on epoll\n$");
+}
+
+int RunForced(tina_backend backend) {
+    ForbidIoUring(EPERM);
+    tina_type_slots types[] = {{&listener_type, 1}};
+    tina_child children[] = {tina::OneLife(&listener_type)};
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 1;
+    spec.root.children = children;
+    spec.root.child_count = 1;
+    spec.backend = backend;
+    return tina_run(&spec);
+}
+
+TEST_F(SystemTest, ABackendThatIsWantedAndRefusedIsOneSentenceAndStatusOne) {
+    EXPECT_EXIT(std::exit(RunForced(TINA_BACKEND_URING)), testing::ExitedWithCode(1),
+                "^tina: io_uring is forbidden here .io_uring_setup: EPERM.: .*choose another "
+                "backend\n$");
+    EXPECT_EXIT(std::exit(RunForced(static_cast<tina_backend>(3))), testing::ExitedWithCode(1),
+                "^tina: backend is 3, which is none");
 }
 
 TEST_F(SystemTest, APortInUseIsOneSentenceAndStatusOne) {
