@@ -6,6 +6,7 @@
 #include "http/http.h"
 #include "sched/allocation.h"
 #include "sched/system.h"
+#include "sched/test_backend.h"
 
 #include <gtest/gtest.h>
 
@@ -38,7 +39,9 @@ http_step Echo(http_request *request, http_response *response) {
 int port_pipe[2];
 bool forbid;
 
-void Listening(void *, const tina_address *address, const char *) {
+void Listening(void *, const tina_address *address, const char *backend) {
+    if (!IsTestBackend(backend))
+        _exit(88);
     on_shard = true;
     if (forbid)
         ForbidMapping();
@@ -105,6 +108,7 @@ int Serve() {
     http_server server = {};
     server.routes = HTTP_ROUTES(routes);
     server.listening = Listening;
+    server.backend = TestBackend();
     static http_program program;
     char sentence[TINA_SENTENCE_BYTES];
     if (!http_server_spec(&server, &program, sentence) || pipe(port_pipe) != 0)

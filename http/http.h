@@ -37,6 +37,7 @@ typedef struct http_server {
     const char *address; // "1.2.3.4", "::1" or "unix:/path"; default 127.0.0.1
     uint16_t port;       // 0: the kernel chooses one
     http_routes routes;
+    tina_backend backend; // default: chosen at boot
 
     uint32_t connection_count; // a shard; more wait in the kernel's backlog; default 1,024
     uint32_t backlog;          // default 1,024

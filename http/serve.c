@@ -50,14 +50,47 @@ int http_serve(const http_server *server, int argc, char **argv) {
     return 1;
 }
 
+static const char *const options[] = {"--port", "--address", "--backend"};
+
+enum {
+    OPTION_PORT = 0,
+    OPTION_ADDRESS,
+    OPTION_BACKEND,
+    OPTION_COUNT,
+};
+
+// Returns which option a word is, alone or before its "=", or OPTION_COUNT.
+static int option_of(const char *word) {
+    int i = 0;
+    for (; i < OPTION_COUNT; i++) {
+        size_t bytes = strlen(options[i]);
+        if (strncmp(word, options[i], bytes) == 0 && (word[bytes] == '=' || word[bytes] == '\0'))
+            break;
+    }
+    return i;
+}
+
+static bool option_read(http_server *server, int option, const char *value, char *sentence) {
+    if (option == OPTION_ADDRESS) {
+        server->address = value;
+        return true;
+    }
+    if (option == OPTION_BACKEND ? tina_backend_parse(value, &server->backend)
+                                 : port_read(value, &server->port))
+        return true;
+    tina_format(sentence, TINA_SENTENCE_BYTES, "%s is %.80s, but %s is needed", options[option],
+                value,
+                option == OPTION_BACKEND ? "auto, io_uring or epoll" : "a number from 0 to 65535");
+    return false;
+}
+
 static arguments_result arguments_read(http_server *server, int argc, char **argv, char *sentence) {
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
         if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
             return ARGUMENTS_HELP;
-        bool port = strncmp(name, "--port", 6) == 0 && (name[6] == '=' || name[6] == '\0');
-        bool address = strncmp(name, "--address", 9) == 0 && (name[9] == '=' || name[9] == '\0');
-        if (!port && !address) {
+        int option = option_of(name);
+        if (option == OPTION_COUNT) {
             tina_format(sentence, TINA_SENTENCE_BYTES,
                         "%.80s is no option of this program; --help lists them", name);
             return ARGUMENTS_BAD;
@@ -68,13 +101,8 @@ static arguments_result arguments_read(http_server *server, int argc, char **arg
             tina_format(sentence, TINA_SENTENCE_BYTES, "%s lacks its value", name);
             return ARGUMENTS_BAD;
         }
-        if (address)
-            server->address = value;
-        else if (!port_read(value, &server->port)) {
-            tina_format(sentence, TINA_SENTENCE_BYTES,
-                        "--port is %.80s, but a number from 0 to 65535 is needed", value);
+        if (!option_read(server, option, value, sentence))
             return ARGUMENTS_BAD;
-        }
     }
     return ARGUMENTS_OK;
 }
@@ -138,12 +166,13 @@ static int address_try(const tina_address *address) {
 }
 
 static void help_write(const http_server *server) {
-    char text[512];
+    char text[640];
     size_t bytes = tina_format(
         text, sizeof text,
-        "usage: %.60s [--port N] [--address A]\n"
+        "usage: %.60s [--port N] [--address A] [--backend B]\n"
         "  --port N     listen on port N, or on one that the kernel chooses when N is 0 (%u)\n"
         "  --address A  listen on A: 1.2.3.4, ::1 or unix:/path (%.80s)\n"
+        "  --backend B  io_uring, epoll, or auto: the one that is granted (auto)\n"
         "  --help       write this text\n"
         "SIGINT and SIGTERM end it when all requests in progress are answered.\n",
         server->name, server->port, server->address != NULL ? server->address : "127.0.0.1");

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/prng.h"
+#include "sched/test_backend.h"
 
 namespace {
 
@@ -39,7 +40,7 @@ string read_to_end(int fd) {
 
 class Process {
   public:
-    Process(const string &program, std::vector<string> arguments) {
+    Process(const string &program, std::vector<string> arguments, void (*before)() = nullptr) {
         int out[2];
         int err[2];
         EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
@@ -53,6 +54,8 @@ class Process {
         if (pid == 0) {
             dup2(out[1], STDOUT_FILENO);
             dup2(err[1], STDERR_FILENO);
+            if (before != nullptr)
+                before();
             execv(program.c_str(), argv.data());
             _exit(127);
         }
@@ -111,13 +114,30 @@ string hello_path() {
     return string(getenv("TEST_SRCDIR")) + "/tina/examples/http_hello";
 }
 
+// --backend, when the test is for one.
+std::vector<string> with_backend(std::vector<string> arguments) {
+    const char *name = getenv("TINA_TEST_BACKEND");
+    if (name != nullptr)
+        arguments.insert(arguments.end(), {"--backend", name});
+    return arguments;
+}
+
 class Serve : public ::testing::Test {
   protected:
-    Serve() : server_(hello_path(), {"--port", "0"}) {
+    explicit Serve(void (*before)() = nullptr, std::vector<string> arguments = with_backend({}))
+        : server_(hello_path(), with_port(std::move(arguments)), before) {
         string line = server_.line();
         EXPECT_EQ(line.substr(0, 30), "listening on http://127.0.0.1:");
+        size_t backend = line.find(" (");
+        backend_ = line.substr(backend + 2, line.size() - backend - 3);
+        EXPECT_TRUE(before != nullptr || IsTestBackend(backend_.c_str())) << line;
         port_ = static_cast<uint16_t>(atoi(line.c_str() + 30));
         EXPECT_NE(port_, 0);
+    }
+
+    static std::vector<string> with_port(std::vector<string> arguments) {
+        arguments.insert(arguments.end(), {"--port", "0"});
+        return arguments;
     }
 
     int dial() {
@@ -159,8 +179,22 @@ class Serve : public ::testing::Test {
     }
 
     Process server_;
+    string backend_;
     uint16_t port_;
 };
+
+class ServeWithoutIoUring : public Serve {
+  protected:
+    ServeWithoutIoUring() : Serve([] { ForbidIoUring(EPERM); }, {}) {}
+};
+
+TEST_F(ServeWithoutIoUring, RunsOnEpollByItselfAndSaysSoOnce) {
+    EXPECT_EQ(backend_, "epoll");
+    expect_well();
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+    EXPECT_EQ(server_.errors(), "http_hello: io_uring is forbidden here (EPERM; by seccomp or the "
+                                "sysctl kernel.io_uring_disabled); running on epoll\n");
+}
 
 string without_dates(string text) {
     for (size_t at; (at = text.find("Date: ")) != string::npos;)
@@ -299,6 +333,9 @@ TEST_F(Serve, SaysWhyItCannotStart) {
         {{"--port"}, "--port lacks its value"},
         {{"--port", "65536"}, "--port is 65536, but a number from 0 to 65535 is needed"},
         {{"--port=-1"}, "--port is -1, but a number from 0 to 65535 is needed"},
+        {{"--backend", "kqueue"}, "--backend is kqueue, but auto, io_uring or epoll is needed"},
+        {{"--backend="}, "--backend is , but auto, io_uring or epoll is needed"},
+        {{"--backends", "epoll"}, "--backends is no option of this program; --help lists them"},
         {{"--prt", "1"}, "--prt is no option of this program; --help lists them"},
     };
     for (const auto &c : cases) {

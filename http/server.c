@@ -139,6 +139,7 @@ static bool spec_fill(http_program *program, char *sentence) {
     program->children[server->child_count] = (tina_child){
         .type = &http_listener_type, .args = tina_bytes_of(&program->self, sizeof program->self)};
     spec->name = server->name;
+    spec->backend = server->backend;
     spec->types = program->types;
     spec->type_count = server->type_count + 2;
     spec->root.children = program->children;
