@@ -93,30 +93,39 @@ static const tina_isolate_type listener_type = {.name = "listener",
                                                 .handle = listener_handle,
                                                 .struct_bytes = sizeof(listener)};
 
-static const char usage[] = "usage: tcp_echo [--port PORT]\n"
-                            "Sends back what it receives, on 127.0.0.1. PORT 0, the default, lets "
-                            "the kernel choose.\n";
+static const char usage[] =
+    "usage: tcp_echo [--port PORT] [--backend BACKEND]\n"
+    "Sends back what it receives, on 127.0.0.1. PORT 0, the default, lets the kernel choose.\n"
+    "BACKEND is io_uring, epoll, or auto, the default: the one that is granted.\n";
 
 static int refuse(const char *what, const char *word) {
     fprintf(stderr, "tcp_echo: %s %s; see --help\n", what, word);
     return 1;
 }
 
+static bool port_read(const char *text, uint16_t *port) {
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    *port = (uint16_t)number;
+    return *text >= '0' && *text <= '9' && !*end && number <= 65535;
+}
+
 int main(int argc, char **argv) {
     static tina_address address;
+    tina_backend backend = TINA_BACKEND_AUTO;
     address = tina_address_ipv4(127, 0, 0, 1, 0);
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         if (strcmp(argv[i], "--help") == 0)
             return fputs(usage, stdout) < 0;
-        if (strcmp(argv[i], "--port") != 0)
+        bool port = strcmp(argv[i], "--port") == 0;
+        if (!port && strcmp(argv[i], "--backend") != 0)
             return refuse("unknown argument", argv[i]);
-        if (++i == argc)
-            return refuse("a number from 0 to 65535 is missing after", argv[i - 1]);
-        char *end;
-        unsigned long port = strtoul(argv[i], &end, 10);
-        if (*argv[i] < '0' || *argv[i] > '9' || *end || port > 65535)
-            return refuse("--port takes a number from 0 to 65535, not", argv[i]);
-        address.port = (uint16_t)port;
+        if (i + 1 == argc)
+            return refuse("a value is missing after", argv[i]);
+        if (port && !port_read(argv[i + 1], &address.port))
+            return refuse("--port takes a number from 0 to 65535, not", argv[i + 1]);
+        if (!port && !tina_backend_parse(argv[i + 1], &backend))
+            return refuse("--backend takes auto, io_uring or epoll, not", argv[i + 1]);
     }
     static const tina_address *const listen_on = &address;
     const tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 1024}};
@@ -128,6 +137,7 @@ int main(int argc, char **argv) {
         .type_count = 2,
         .root = {.children = children, .child_count = 1},
         .fd_count = 1100,
+        .backend = backend,
     };
     return tina_run(&spec);
 }
