@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -126,6 +128,7 @@ class World {
     }
 
     void start() {
+        ended = false;
         tina_tree_start(tree);
         run();
     }
@@ -136,15 +139,24 @@ class World {
         settle();
     }
 
-    // Takes steps until next returns false: one round.
-    void round() {
-        tina_tree_step step;
-        while (tina_tree_next(tree, now_ns, &step)) {
-            check();
-            execute(step);
-            check();
-        }
+    // Takes one step, or returns false when there is none.
+    bool step() {
+        tina_tree_step next;
+        bool any = tina_tree_next(tree, now_ns, &next);
         check();
+        if (!any)
+            return false;
+        if (on_step)
+            on_step(next);
+        execute(next);
+        check();
+        return true;
+    }
+
+    // Takes steps until there is none: one round.
+    void round() {
+        while (step())
+            continue;
     }
 
     // Rounds until there is nothing to do at this time.
@@ -180,10 +192,18 @@ class World {
     void exits(tina_node node, tina_exit_class how) {
         uint64_t who = who_of(node);
         ASSERT_NE(who, 0u) << "no isolate of that node runs";
-        live.erase(who);
-        lingering.erase(who);
+        forget(who);
         EXPECT_EQ(tina_tree_exited(tree, node, how), TINA_TREE_OK);
         check();
+    }
+
+    // The isolate is not there any more, whatever is reported about it.
+    void forget(uint64_t who) {
+        live.erase(who);
+        lingering.erase(who);
+        starting.erase(who);
+        told.erase(who);
+        killed.erase(who);
     }
 
     void crash(tina_node node) {
@@ -204,6 +224,7 @@ class World {
 
     // The slow init of a node returns.
     void started(tina_node node) {
+        starting.erase(who_of(node));
         EXPECT_EQ(tina_tree_started(tree, node), TINA_TREE_OK);
         check();
         run();
@@ -273,6 +294,10 @@ class World {
     std::map<uint64_t, tina_node> live;
     std::map<uint64_t, uint64_t> lingering; // who: when it exits
     std::map<uint64_t, uint32_t> whats;
+    std::set<uint64_t> starting; // whose slow init has not returned
+    std::set<uint64_t> told;     // who have been told to stop
+    std::set<uint64_t> killed;
+    std::function<void(const tina_tree_step &)> on_step;
     bool ended = false;
     tina_tree_step end = {};
     tina_tree_step gave_up = {}; // the first one
@@ -313,6 +338,7 @@ class World {
             return execute_stop(step);
         case TINA_STEP_KILL:
             ASSERT_TRUE(live.count(step.who) == 1) << "killed who does not run";
+            ASSERT_TRUE(killed.insert(step.who).second) << "killed twice";
             write('!', step.what);
             return exits(step.node, TINA_EXITED_ABNORMAL);
         case TINA_STEP_GAVE_UP:
@@ -355,8 +381,10 @@ class World {
         }
         live[who] = step.node;
         whats[who] = step.what;
-        if (manner.slow)
+        if (manner.slow) {
+            starting.insert(who);
             return;
+        }
         EXPECT_EQ(tina_tree_started(tree, step.node), TINA_TREE_OK);
     }
 
@@ -366,6 +394,7 @@ class World {
 
     void execute_stop(const tina_tree_step &step) {
         ASSERT_TRUE(live.count(step.who) == 1) << "stopped who does not run";
+        ASSERT_TRUE(told.insert(step.who).second) << "told twice";
         write('-', step.what);
         const Manner &manner = manners[step.what];
         if (manner.deaf)
@@ -374,7 +403,7 @@ class World {
             lingering[step.who] = now_ns + manner.linger_ns;
             return;
         }
-        live.erase(step.who);
+        forget(step.who);
         EXPECT_EQ(tina_tree_exited(tree, step.node, manner.leaves), TINA_TREE_OK);
     }
 
