@@ -75,8 +75,11 @@ static void group_timer_check(const tina_tree *tree, uint32_t g) {
                             tree->nodes[tree->nodes[n].queue_next].deadline_ns);
         return;
     }
-    TINA_ASSERT(!timed || group->activity == GROUP_STOP_ONE ||
-                group->activity == GROUP_STOP_RANGE || group->activity == GROUP_STOP_ALL);
+    if (timed) {
+        TINA_ASSERT(group->awaited != NONE);
+        TINA_ASSERT(tree->nodes[group->awaited].state == NODE_STOPPING);
+        TINA_ASSERT(!tree->nodes[group->awaited].killed);
+    }
 }
 
 // What the activity says about awaited and about what else may run.

@@ -42,6 +42,8 @@ void node_stopped(tina_tree *tree, uint32_t n) {
     uint32_t g = node->parent;
     tree_group *group = &tree->groups[g];
     node_unqueue(tree, n);
+    if (group->awaited == n)
+        tree_timer_clear(tree, g);
     node->who = 0;
     bool removed = node->restart == TINA_TEMPORARY || group->dynamic ||
                    (group->activity == GROUP_STOP_ALL && !node->built);

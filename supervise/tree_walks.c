@@ -16,7 +16,6 @@ turn stop_one_turn(tina_tree *tree, uint32_t g) {
     tree_group *group = &tree->groups[g];
     if (group_awaits(tree, group, NODE_STOPPING))
         return TURN_REST;
-    tree_timer_clear(tree, g);
     group->awaited = NONE;
     group->activity = GROUP_IDLE;
     return TURN_AGAIN;
@@ -66,7 +65,6 @@ turn stop_range_turn(tina_tree *tree, uint32_t g, uint64_t now_ns, tina_tree_ste
     tree_group *group = &tree->groups[g];
     if (group_awaits(tree, group, NODE_STOPPING))
         return TURN_REST;
-    tree_timer_clear(tree, g);
     group->awaited = NONE;
     uint32_t n = group->cursor;
     if (n == NONE) {
@@ -159,8 +157,7 @@ turn stop_all_turn(tina_tree *tree, uint32_t g, uint64_t now_ns, tina_tree_step 
     if (group_awaits(tree, group, NODE_STOPPING))
         return TURN_REST;
     if (!group->dynamic)
-        tree_timer_clear(tree, g);
-    group->awaited = NONE;
+        group->awaited = NONE;
     uint32_t n = group->cursor;
     if (n != NONE) {
         group->cursor = tree->nodes[n].prev;
