@@ -64,11 +64,14 @@ tina_effect(tina_call)(tina_ctx *ctx, tina_handle to, int32_t tag, const void *p
     effect.call.target = to;
     effect.call.timeout_ns = timeout_ns;
     effect.call.envelope = NONE;
+    payload_touch(payload, payload_bytes);
+    ctx_enter(ctx);
     tina_send_result result = ctx_send(ctx, to, tag, payload, payload_bytes, &effect.call.envelope);
     if (result == TINA_SEND_OK)
         ctx->shard->envelopes[effect.call.envelope].flags |= ENVELOPE_CALL;
     else
         effect.call.failure = (int32_t)failure_of(result);
+    ctx_leave(ctx);
     return effect;
 }
 
@@ -178,10 +181,10 @@ tina_caller tina_caller_of(const tina_ctx *ctx, const tina_message *m) {
     return m->flags & ENVELOPE_CALL ? current_caller(ctx) : (tina_caller){0};
 }
 
-tina_answer_result tina_answer(tina_ctx *ctx, tina_caller caller, int32_t tag, const void *payload,
-                               size_t payload_bytes) {
+static tina_answer_result answer(tina_ctx *ctx, tina_caller caller, int32_t tag,
+                                 const void *payload, size_t payload_bytes) {
     tina_shard *shard = ctx->shard;
-    if (tag < 0 || payload_bytes > TINA_PAYLOAD_BYTES_MAX || !ctx_call_allowed(ctx))
+    if (tag < 0 || payload_bytes > TINA_PAYLOAD_BYTES_MAX)
         return TINA_ANSWER_BAD_MESSAGE;
     tina_pool_ref ref = {(uint32_t)caller.bits, (uint32_t)(caller.bits >> 32)};
     tina_isolate *waiting = NULL;
@@ -209,6 +212,15 @@ tina_answer_result tina_answer(tina_ctx *ctx, tina_caller caller, int32_t tag, c
     isolate_wake(shard, waiting);
     COUNT(shard, calls_answered, 1);
     return TINA_ANSWER_OK;
+}
+
+tina_answer_result tina_answer(tina_ctx *ctx, tina_caller caller, int32_t tag, const void *payload,
+                               size_t payload_bytes) {
+    payload_touch(payload, payload_bytes);
+    ctx_enter(ctx);
+    tina_answer_result result = answer(ctx, caller, tag, payload, payload_bytes);
+    ctx_leave(ctx);
+    return result;
 }
 
 tina_effect tina_reply(tina_ctx *ctx, int32_t tag, const void *payload, size_t payload_bytes) {

@@ -23,8 +23,8 @@ static const group_entry *group_find(const tina_shard *shard, const tina_group *
     return NULL;
 }
 
-tina_spawn_result tina_spawn_in(tina_ctx *ctx, const tina_group *group, tina_bytes args, tina_fd fd,
-                                tina_handle *child) {
+static tina_spawn_result spawn_in(tina_ctx *ctx, const tina_group *group, tina_bytes args,
+                                  tina_fd fd, tina_handle *child) {
     tina_shard *shard = ctx->shard;
     const group_entry *entry = group_find(shard, group);
     tina_isolate *born = NULL;
@@ -33,8 +33,6 @@ tina_spawn_result tina_spawn_in(tina_ctx *ctx, const tina_group *group, tina_byt
         result = TINA_SPAWN_BAD_FD;
     else if (!entry || !entry->group->dynamic)
         result = TINA_SPAWN_NO_GROUP;
-    else if (!ctx_call_allowed(ctx))
-        result = TINA_SPAWN_FULL;
     else
         result = instance_spawn(shard, entry, args, &born);
     if (result != TINA_SPAWN_OK)
@@ -43,6 +41,18 @@ tina_spawn_result tina_spawn_in(tina_ctx *ctx, const tina_group *group, tina_byt
         tina_reactor_move_fd(shard->reactor, &ctx->self->io, fd, &born->io);
     if (child)
         *child = result == TINA_SPAWN_OK ? born->handle : tina_handle_none();
+    return result;
+}
+
+tina_spawn_result tina_spawn_in(tina_ctx *ctx, const tina_group *group, tina_bytes args, tina_fd fd,
+                                tina_handle *child) {
+    if (args.bytes <= TINA_ARGS_BYTES_MAX)
+        tina_trap_touch(args.data, args.bytes);
+    if (child)
+        *child = tina_handle_none();
+    ctx_enter(ctx);
+    tina_spawn_result result = spawn_in(ctx, group, args, fd, child);
+    ctx_leave(ctx);
     return result;
 }
 
@@ -93,8 +103,8 @@ static tina_node named(const tina_shard *shard, const group_entry *group, const 
     return (tina_node){0};
 }
 
-tina_tree_result tina_child_start(tina_ctx *ctx, const tina_group *group, const tina_child *child,
-                                  tina_node *node) {
+static tina_tree_result child_start(tina_ctx *ctx, const tina_group *group, const tina_child *child,
+                                    tina_node *node) {
     tina_shard *shard = ctx->shard;
     *node = (tina_node){0};
     const group_entry *entry = group_find(shard, group);
@@ -102,7 +112,7 @@ tina_tree_result tina_child_start(tina_ctx *ctx, const tina_group *group, const 
         return TINA_TREE_STALE;
     if (entry->group->dynamic)
         return TINA_TREE_DYNAMIC;
-    if (!ctx_call_allowed(ctx) || !child_acceptable(shard, entry->group, child))
+    if (!child_acceptable(shard, entry->group, child))
         return TINA_TREE_REFUSED;
     *node = child->name ? named(shard, entry, child->name) : (tina_node){0};
     if (!node->bits)
@@ -112,6 +122,25 @@ tina_tree_result tina_child_start(tina_ctx *ctx, const tina_group *group, const 
     return info.state == TINA_CHILD_UP || info.state == TINA_CHILD_STARTING
                ? TINA_TREE_ALREADY_STARTED
                : TINA_TREE_ALREADY_PRESENT;
+}
+
+// All that a child to be started names, which is the caller's until then.
+static void child_touch(const tina_child *child) {
+    tina_trap_touch(child, sizeof *child);
+    if (child->args.bytes <= TINA_ARGS_BYTES_MAX)
+        tina_trap_touch(child->args.data, child->args.bytes);
+    for (const volatile char *at = child->name; at && *at; at++)
+        continue;
+}
+
+tina_tree_result tina_child_start(tina_ctx *ctx, const tina_group *group, const tina_child *child,
+                                  tina_node *node) {
+    child_touch(child);
+    *node = (tina_node){0};
+    ctx_enter(ctx);
+    tina_tree_result result = child_start(ctx, group, child, node);
+    ctx_leave(ctx);
+    return result;
 }
 
 static tina_tree_result child_add(tina_shard *shard, tina_node group, const tina_child *child,
@@ -142,21 +171,24 @@ tina_node tina_child_of(tina_ctx *ctx, tina_handle isolate) {
 }
 
 tina_tree_result tina_child_terminate(tina_ctx *ctx, tina_node node) {
-    if (!ctx_call_allowed(ctx))
-        return TINA_TREE_REFUSED;
-    return tina_tree_terminate_child(ctx->shard->tree, node);
+    ctx_enter(ctx);
+    tina_tree_result result = tina_tree_terminate_child(ctx->shard->tree, node);
+    ctx_leave(ctx);
+    return result;
 }
 
 tina_tree_result tina_child_restart(tina_ctx *ctx, tina_node node) {
-    if (!ctx_call_allowed(ctx))
-        return TINA_TREE_REFUSED;
-    return tina_tree_restart_child(ctx->shard->tree, node);
+    ctx_enter(ctx);
+    tina_tree_result result = tina_tree_restart_child(ctx->shard->tree, node);
+    ctx_leave(ctx);
+    return result;
 }
 
 tina_tree_result tina_child_delete(tina_ctx *ctx, tina_node node) {
-    if (!ctx_call_allowed(ctx))
-        return TINA_TREE_REFUSED;
-    return tina_tree_delete_child(ctx->shard->tree, node);
+    ctx_enter(ctx);
+    tina_tree_result result = tina_tree_delete_child(ctx->shard->tree, node);
+    ctx_leave(ctx);
+    return result;
 }
 
 tina_node tina_child_next(tina_ctx *ctx, const tina_group *group, tina_node node) {

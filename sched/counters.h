@@ -33,6 +33,7 @@ extern "C" {
     X(spawns_refused)                                                                              \
     X(exited)          /* by done and exit */                                                      \
     X(crashed)         /* for any other reason */                                                  \
+    X(faults)          /* of them, those cut in a handler */                                       \
     X(rebuilds)        /* of the shard */                                                          \
     X(restarts)        /* by supervisors, failed ones included */                                  \
     X(groups_given_up) /* ended by themselves, their budget spent or by auto-shutdown */           \

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/format.h"
 #include "sched/internal.h"
 
 tina_handle tina_self(const tina_ctx *ctx) {
@@ -22,10 +23,17 @@ const char *tina_backend_name(const tina_ctx *ctx) {
     return tina_reactor_backend_name(ctx->shard->reactor);
 }
 
+void ctx_limit_cut(const tina_ctx *ctx) {
+    char text[TINA_FAULT_TEXT_BYTES];
+    tina_format(text, sizeof text, "more ctx calls in one handler than call_max, which is %u",
+                ctx->shard->call_max);
+    tina_trap_panic(ctx->trap, TINA_FAULT_CALL_LIMIT, text);
+}
+
 tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                           size_t payload_bytes, uint32_t *envelope) {
     tina_shard *shard = ctx->shard;
-    if (tag < 0 || payload_bytes > TINA_PAYLOAD_BYTES_MAX || !ctx_call_allowed(ctx)) {
+    if (tag < 0 || payload_bytes > TINA_PAYLOAD_BYTES_MAX) {
         COUNT(shard, sends_bad, 1);
         return TINA_SEND_BAD_MESSAGE;
     }
@@ -40,11 +48,15 @@ tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void
 tina_send_result(tina_send)(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                             size_t payload_bytes) {
     uint32_t envelope;
-    return ctx_send(ctx, to, tag, payload, payload_bytes, &envelope);
+    payload_touch(payload, payload_bytes);
+    ctx_enter(ctx);
+    tina_send_result result = ctx_send(ctx, to, tag, payload, payload_bytes, &envelope);
+    ctx_leave(ctx);
+    return result;
 }
 
-tina_send_result tina_handoff(tina_ctx *ctx, tina_handle to, int32_t tag, tina_fd fd,
-                              tina_right rights) {
+static tina_send_result handoff(tina_ctx *ctx, tina_handle to, int32_t tag, tina_fd fd,
+                                tina_right rights) {
     tina_shard *shard = ctx->shard;
     tina_fd lessened = tina_fd_with_rights(fd, (uint32_t)rights);
     if (tina_fd_is_none(lessened))
@@ -60,33 +72,58 @@ tina_send_result tina_handoff(tina_ctx *ctx, tina_handle to, int32_t tag, tina_f
     return result;
 }
 
+tina_send_result tina_handoff(tina_ctx *ctx, tina_handle to, int32_t tag, tina_fd fd,
+                              tina_right rights) {
+    ctx_enter(ctx);
+    tina_send_result result = handoff(ctx, to, tag, fd, rights);
+    ctx_leave(ctx);
+    return result;
+}
+
 int32_t tina_submit(tina_ctx *ctx, tina_io_op op, tina_io_id *id) {
+    int32_t result = TINA_IO_OPS_FULL;
     id->bits = 0;
-    if (!ctx_call_allowed(ctx) || ctx->self->io.ops_in_flight >= ctx->type->ops_max)
-        return TINA_IO_OPS_FULL;
-    return op_submit(ctx->shard, ctx->self, &op, id);
+    op_touch(&op);
+    ctx_enter(ctx);
+    if (ctx->self->io.ops_in_flight < ctx->type->ops_max)
+        result = op_submit(ctx->shard, ctx->self, &op, id);
+    ctx_leave(ctx);
+    return result;
 }
 
 bool tina_cancel(tina_ctx *ctx, tina_io_id id) {
-    if (!ctx_call_allowed(ctx) || !tina_reactor_is_owner(ctx->shard->reactor, &ctx->self->io, id))
-        return false;
-    return tina_reactor_cancel(ctx->shard->reactor, id, TINA_IO_CANCELED);
+    ctx_enter(ctx);
+    bool canceled = tina_reactor_is_owner(ctx->shard->reactor, &ctx->self->io, id) &&
+                    tina_reactor_cancel(ctx->shard->reactor, id, TINA_IO_CANCELED);
+    ctx_leave(ctx);
+    return canceled;
 }
 
 tina_monitor tina_monitor_set(tina_ctx *ctx, tina_handle who) {
-    return ctx_call_allowed(ctx) ? monitor_set(ctx->shard, ctx->self, who) : (tina_monitor){0};
+    ctx_enter(ctx);
+    tina_monitor monitor = monitor_set(ctx->shard, ctx->self, who);
+    ctx_leave(ctx);
+    return monitor;
 }
 
 bool tina_monitor_end(tina_ctx *ctx, tina_monitor monitor) {
-    return ctx_call_allowed(ctx) && monitor_end(ctx->shard, ctx->self, monitor);
+    ctx_enter(ctx);
+    bool ended = monitor_end(ctx->shard, ctx->self, monitor);
+    ctx_leave(ctx);
+    return ended;
+}
+
+// The memory that a spawn reads, and where it tells the child.
+static void spawn_touch(tina_bytes args, tina_handle *child) {
+    if (args.bytes <= TINA_ARGS_BYTES_MAX)
+        tina_trap_touch(args.data, args.bytes);
+    if (child)
+        *child = tina_handle_none();
 }
 
 static tina_spawn_result spawn(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
                                tina_handle *child, tina_isolate **born) {
-    if (child)
-        *child = tina_handle_none();
-    tina_spawn_result result =
-        ctx_call_allowed(ctx) ? isolate_spawn(ctx->shard, type, args, born) : TINA_SPAWN_FULL;
+    tina_spawn_result result = isolate_spawn(ctx->shard, type, args, born);
     if (result != TINA_SPAWN_OK)
         COUNT(ctx->shard, spawns_refused, 1);
     else if (child)
@@ -97,16 +134,18 @@ static tina_spawn_result spawn(tina_ctx *ctx, const tina_isolate_type *type, tin
 tina_spawn_result tina_spawn(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
                              tina_handle *child) {
     tina_isolate *born;
-    return spawn(ctx, type, args, child, &born);
+    spawn_touch(args, child);
+    ctx_enter(ctx);
+    tina_spawn_result result = spawn(ctx, type, args, child, &born);
+    ctx_leave(ctx);
+    return result;
 }
 
-tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
-                                     tina_fd fd, tina_handle *child) {
+static tina_spawn_result spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *type,
+                                       tina_bytes args, tina_fd fd, tina_handle *child) {
     tina_reactor *reactor = ctx->shard->reactor;
     if (tina_reactor_movable(reactor, &ctx->self->io, fd) != 0) {
         COUNT(ctx->shard, spawns_refused, 1);
-        if (child)
-            *child = tina_handle_none();
         return TINA_SPAWN_BAD_FD;
     }
     tina_isolate *born;
@@ -118,20 +157,36 @@ tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *typ
     return TINA_SPAWN_OK;
 }
 
+tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
+                                     tina_fd fd, tina_handle *child) {
+    spawn_touch(args, child);
+    ctx_enter(ctx);
+    tina_spawn_result result = spawn_with_fd(ctx, type, args, fd, child);
+    ctx_leave(ctx);
+    return result;
+}
+
 tina_timer tina_timer_set(tina_ctx *ctx, uint64_t delay_ns, uint64_t word) {
-    if (!ctx_call_allowed(ctx))
-        return (tina_timer){0};
-    return timer_set(ctx->shard, ctx->self, delay_ns, 0, word);
+    ctx_enter(ctx);
+    tina_timer timer = timer_set(ctx->shard, ctx->self, delay_ns, 0, word);
+    ctx_leave(ctx);
+    return timer;
 }
 
 tina_timer tina_timer_set_periodic(tina_ctx *ctx, uint64_t period_ns, uint64_t word) {
-    if (period_ns == 0 || !ctx_call_allowed(ctx))
+    if (period_ns == 0)
         return (tina_timer){0};
-    return timer_set(ctx->shard, ctx->self, period_ns, period_ns, word);
+    ctx_enter(ctx);
+    tina_timer timer = timer_set(ctx->shard, ctx->self, period_ns, period_ns, word);
+    ctx_leave(ctx);
+    return timer;
 }
 
 bool tina_timer_cancel(tina_ctx *ctx, tina_timer timer) {
-    return ctx_call_allowed(ctx) && timer_cancel(ctx->shard, ctx->self, timer);
+    ctx_enter(ctx);
+    bool canceled = timer_cancel(ctx->shard, ctx->self, timer);
+    ctx_leave(ctx);
+    return canceled;
 }
 
 const void *tina_io_data(const tina_ctx *ctx, const tina_message *m) {
@@ -164,34 +219,57 @@ void *tina_shard_memory(tina_ctx *ctx) {
 int32_t tina_socket_open(tina_ctx *ctx, tina_address_family family, tina_socket_kind kind,
                          tina_fd *fd) {
     *fd = tina_fd_none();
-    if (!ctx_call_allowed(ctx))
-        return TINA_IO_FDS_FULL;
-    return tina_reactor_socket(ctx->shard->reactor, &ctx->self->io, family, kind, fd);
+    ctx_enter(ctx);
+    int32_t result = tina_reactor_socket(ctx->shard->reactor, &ctx->self->io, family, kind, fd);
+    ctx_leave(ctx);
+    return result;
 }
 
 int32_t tina_socket_bind(tina_ctx *ctx, tina_fd fd, const tina_address *address) {
-    return tina_reactor_bind(ctx->shard->reactor, &ctx->self->io, fd, address);
+    tina_address copy = *address;
+    ctx_enter(ctx);
+    int32_t result = tina_reactor_bind(ctx->shard->reactor, &ctx->self->io, fd, &copy);
+    ctx_leave(ctx);
+    return result;
 }
 
 int32_t tina_socket_listen(tina_ctx *ctx, tina_fd fd, uint32_t backlog) {
-    return tina_reactor_listen(ctx->shard->reactor, &ctx->self->io, fd, backlog);
+    ctx_enter(ctx);
+    int32_t result = tina_reactor_listen(ctx->shard->reactor, &ctx->self->io, fd, backlog);
+    ctx_leave(ctx);
+    return result;
 }
 
 int32_t tina_socket_set_option(tina_ctx *ctx, tina_fd fd, tina_socket_option option,
                                int32_t value) {
-    return tina_reactor_set_option(ctx->shard->reactor, &ctx->self->io, fd, option, value);
+    ctx_enter(ctx);
+    int32_t result =
+        tina_reactor_set_option(ctx->shard->reactor, &ctx->self->io, fd, option, value);
+    ctx_leave(ctx);
+    return result;
 }
 
 int32_t tina_socket_shutdown(tina_ctx *ctx, tina_fd fd, tina_shutdown_side side) {
-    return tina_reactor_shutdown(ctx->shard->reactor, &ctx->self->io, fd, side);
+    ctx_enter(ctx);
+    int32_t result = tina_reactor_shutdown(ctx->shard->reactor, &ctx->self->io, fd, side);
+    ctx_leave(ctx);
+    return result;
 }
 
 int32_t tina_socket_local_address(tina_ctx *ctx, tina_fd fd, tina_address *address) {
-    return tina_reactor_local_address(ctx->shard->reactor, &ctx->self->io, fd, address);
+    tina_trap_touch_writable(address, sizeof *address);
+    ctx_enter(ctx);
+    int32_t result = tina_reactor_local_address(ctx->shard->reactor, &ctx->self->io, fd, address);
+    ctx_leave(ctx);
+    return result;
 }
 
 int32_t tina_socket_peer_address(tina_ctx *ctx, tina_fd fd, tina_address *address) {
-    return tina_reactor_peer_address(ctx->shard->reactor, &ctx->self->io, fd, address);
+    tina_trap_touch_writable(address, sizeof *address);
+    ctx_enter(ctx);
+    int32_t result = tina_reactor_peer_address(ctx->shard->reactor, &ctx->self->io, fd, address);
+    ctx_leave(ctx);
+    return result;
 }
 
 int32_t tina_listen(tina_ctx *ctx, const tina_address *address, uint32_t backlog, tina_fd *fd) {
@@ -207,27 +285,49 @@ int32_t tina_listen(tina_ctx *ctx, const tina_address *address, uint32_t backlog
         result = tina_socket_listen(ctx, *fd, backlog);
     if (result < 0) {
         // The socket is idle, so it can be closed at once; nothing waits for it.
+        ctx_enter(ctx);
         tina_reactor_discard_fd(ctx->shard->reactor, &ctx->self->io, *fd);
+        ctx_leave(ctx);
         *fd = tina_fd_none();
     }
     return result;
 }
 
+// The line is written before the shard is touched: a bad format or argument is the handler's fault.
 void tina_log(tina_ctx *ctx, tina_log_level level, const char *format, ...) {
-    if (!ctx_call_allowed(ctx))
-        return;
     tina_shard *shard = ctx->shard;
-    va_list arguments;
-    va_start(arguments, format);
-    if (!tina_log_line(&shard->log, shard->now.wall_s, level, ctx->type->type->name, format,
-                       arguments))
+    char line[TINA_LOG_LINE_BYTES];
+    size_t bytes = 0;
+    if (tina_log_wants(&shard->log, level)) {
+        va_list arguments;
+        va_start(arguments, format);
+        bytes = tina_log_format(line, shard->now.wall_s, level, ctx->type->type->name, format,
+                                arguments);
+        va_end(arguments);
+    }
+    ctx_enter(ctx);
+    if (bytes && !tina_log_put(&shard->log, line, bytes))
         COUNT(shard, log_lines_dropped, 1);
-    va_end(arguments);
+    ctx_leave(ctx);
 }
 
 void tina_stop(tina_ctx *ctx, int status) {
-    if (ctx->shard->stop)
-        return;
-    ctx->shard->stop = true;
-    ctx->shard->stop_status = status;
+    ctx_enter(ctx);
+    if (!ctx->shard->stop) {
+        ctx->shard->stop = true;
+        ctx->shard->stop_status = status;
+    }
+    ctx_leave(ctx);
+}
+
+void tina_panic(const char *format, ...) {
+    char text[TINA_FAULT_TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    tina_format_v(text, sizeof text, format, arguments);
+    va_end(arguments);
+    tina_trap *trap = tina_trap_current();
+    if (!trap)
+        tina_assert_failed(text, "a panic that no isolate made", 0);
+    tina_trap_panic(trap, TINA_FAULT_PANIC, text);
 }

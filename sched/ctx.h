@@ -213,6 +213,10 @@ typedef enum tina_log_level {
 void tina_log(tina_ctx *ctx, tina_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// tina_panic ends the isolate whose handler calls it (TINA_EXIT_PANIC), with words for the log, cut
+// at 160 bytes. Nothing of the handler is undone but what a crash undoes. Formats as in tina_log.
+void tina_panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
 // tina_stop asks the whole system to drain and end, as SIGTERM does. status becomes the process's
 // exit status when it drains within its deadline; the first caller's counts.
 void tina_stop(tina_ctx *ctx, int status);

@@ -75,9 +75,10 @@ static void refused_event(const tina_isolate *self, tina_message *event) {
 // What a handler is given, and what must be given back after it.
 typedef struct tina_delivery {
     const tina_message *message;
-    uint32_t envelope; // or NONE
-    uint16_t buffer;   // or TINA_IO_NO_BUFFER
+    handler_debt debt;
 } tina_delivery;
+
+#define NO_DEBT ((handler_debt){.envelope = NONE, .buffer = TINA_IO_NO_BUFFER})
 
 // A call is delivered as a copy: its envelope may carry the answer away while the handler still
 // reads.
@@ -97,7 +98,8 @@ static bool message_event(tina_shard *shard, tina_isolate *self, tina_message *e
             envelope_give(shard, index);
             continue;
         }
-        delivery->envelope = index;
+        delivery->debt.envelope = index;
+        delivery->debt.flags = message->flags;
         delivery->message = message;
         if (message->flags & ENVELOPE_CALL) {
             *event = *message;
@@ -131,7 +133,7 @@ static bool control_event(tina_shard *shard, tina_isolate *self, tina_message *e
         return true;
     }
     if (self->control & CONTROL_COMPLETED &&
-        background_event(shard, self, event, &delivery->buffer))
+        background_event(shard, self, event, &delivery->debt.buffer))
         return true;
     event_begin(event, TINA_TIMER);
     if (self->control & CONTROL_FIRED && timer_event(shard, self, event))
@@ -143,8 +145,7 @@ static bool control_event(tina_shard *shard, tina_isolate *self, tina_message *e
 static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *event,
                           tina_delivery *delivery) {
     delivery->message = event;
-    delivery->envelope = NONE;
-    delivery->buffer = TINA_IO_NO_BUFFER;
+    delivery->debt = NO_DEBT;
     switch ((isolate_state)self->state) {
     case ISOLATE_RECEIVING:
         // A call that is passed over may have been the last that a monitor's event waited for.
@@ -152,7 +153,7 @@ static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *e
                message_event(shard, self, event, delivery) ||
                (self->control && control_event(shard, self, event, delivery));
     case ISOLATE_AWAITING:
-        return awaited_event(shard, self, event, &delivery->buffer);
+        return awaited_event(shard, self, event, &delivery->debt.buffer);
     case ISOLATE_REFUSED:
         refused_event(self, event);
         return true;
@@ -178,18 +179,20 @@ static bool delivery_next(tina_shard *shard, tina_isolate *self, tina_message *e
     return false;
 }
 
-static void delivery_return(tina_shard *shard, tina_isolate *self, const tina_delivery *delivery) {
-    if (delivery->envelope != NONE) {
-        uint16_t flags = delivery->message->flags;
-        if (flags & ENVELOPE_TRANSFER)
+// debt_pay gives back what the handler that was just left, by whatever way, was given.
+void debt_pay(tina_shard *shard, tina_isolate *self) {
+    handler_debt debt = shard->ctx.debt;
+    shard->ctx.debt = NO_DEBT;
+    if (debt.envelope != NONE) {
+        if (debt.flags & ENVELOPE_TRANSFER)
             transfer_end(shard, self, shard->ctx.transfer);
-        if (!(flags & ENVELOPE_CALL))
-            envelope_give(shard, delivery->envelope);
+        if (!(debt.flags & ENVELOPE_CALL))
+            envelope_give(shard, debt.envelope);
         else if (!shard->ctx.answered)
-            call_delivered(shard, self, delivery->envelope);
+            call_delivered(shard, self, debt.envelope);
     }
-    if (delivery->buffer != TINA_IO_NO_BUFFER)
-        tina_reactor_give_buffer(shard->reactor, delivery->buffer);
+    if (debt.buffer != TINA_IO_NO_BUFFER)
+        tina_reactor_give_buffer(shard->reactor, debt.buffer);
 }
 
 // Below this frame lie the dead frames of the handler that returned the effect, above it, up to
@@ -270,6 +273,9 @@ static int32_t effect_submit(tina_shard *shard, tina_isolate *self, const tina_i
     // Of an address on the stack of the handler that has returned nothing is left to copy.
     if (op->kind == TINA_OP_CONNECT && is_on_stack(shard, op->data))
         return op_refuse(shard, self, ON_STACK);
+    tina_trap_set_phase(shard->ctx.trap, TINA_PHASE_COPYING);
+    op_touch(op);
+    tina_trap_set_phase(shard->ctx.trap, TINA_PHASE_FRAMEWORK);
     return op_submit(shard, self, op, id);
 }
 
@@ -288,9 +294,9 @@ static void io_begin(tina_shard *shard, tina_isolate *self, const tina_io_op *op
     self->awaited = id;
 }
 
-// TINA_EXIT_UNKNOWN is a monitor's word.
+// What the trap tells is not for an effect to say, and TINA_EXIT_UNKNOWN is a monitor's word.
 static bool exit_is_known(tina_exit_reason reason) {
-    return reason.kind >= TINA_EXIT_NORMAL && reason.kind < TINA_EXIT_UNKNOWN;
+    return reason.kind >= TINA_EXIT_NORMAL && reason.kind < TINA_EXIT_CALL_LIMIT;
 }
 
 static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effect *effect) {
@@ -325,36 +331,38 @@ static void effect_apply(tina_shard *shard, tina_isolate *self, const tina_effec
 }
 
 // What each call of init or handle starts with.
-static inline void ctx_begin(tina_shard *shard, tina_isolate *self) {
+static inline void ctx_begin(tina_shard *shard, tina_isolate *self, handler_debt debt) {
     self->state = ISOLATE_RUNNING;
+    shard->ctx.debt = debt;
     shard->ctx.calls_left = shard->call_max;
-    shard->ctx.over = false;
     shard->ctx.answered = false;
     shard->ctx.envelope = NONE;
+    shard->turn_calls++;
     tina_bump_reset(&shard->scratch);
 }
 
-static void ctx_end(tina_shard *shard, tina_isolate *self, const tina_effect *effect) {
-    if (__builtin_expect(shard->ctx.over, false)) {
-        tina_effect limit = tina_effect_exit(TINA_EXIT_CALL_LIMIT, (int32_t)shard->call_max);
-        effect_apply(shard, self, &limit);
-        return;
-    }
-    effect_apply(shard, self, effect);
+static inline void user_begin(const tina_shard *shard) {
+    tina_trap_set_phase(shard->ctx.trap, TINA_PHASE_USER);
+}
+
+static inline void user_end(const tina_shard *shard) {
+    tina_trap_set_phase(shard->ctx.trap, TINA_PHASE_FRAMEWORK);
 }
 
 // The args lie where the struct will be: they move to the stack, and the struct starts zeroed.
 static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *type,
                           uint8_t *memory) {
     _Alignas(16) uint8_t args[TINA_ARGS_BYTES_MAX];
-    ctx_begin(shard, self);
+    ctx_begin(shard, self, NO_DEBT);
     size_t args_bytes = self->args_bytes;
     for (size_t i = 0; i < args_bytes; i++)
         args[i] = memory[i];
     memset(memory, 0, type->type->struct_bytes);
+    user_begin(shard);
     tina_effect effect =
         type->type->init(&shard->ctx, memory, tina_bytes_of(args_bytes ? args : NULL, args_bytes));
-    ctx_end(shard, self, &effect);
+    user_end(shard);
+    effect_apply(shard, self, &effect);
     if (self->supervised && isolate_is_live(self))
         child_inited(shard, self);
 }
@@ -363,7 +371,7 @@ static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *typ
 static void ctx_envelope(tina_shard *shard, const tina_delivery *delivery) {
     const tina_message *message = delivery->message;
     if (message->flags & ENVELOPE_CALL)
-        shard->ctx.envelope = delivery->envelope;
+        shard->ctx.envelope = delivery->debt.envelope;
     if (message->flags & ENVELOPE_TRANSFER) {
         uint32_t index = message->transfer;
         uint64_t generation = tina_pool_generation(&shard->transfer_pool, index);
@@ -378,12 +386,14 @@ static bool isolate_call(tina_shard *shard, tina_isolate *self, type_slots *type
     tina_delivery delivery;
     if (!delivery_next(shard, self, &event, &delivery))
         return false;
-    ctx_begin(shard, self);
-    if (delivery.envelope != NONE && delivery.message->flags)
+    ctx_begin(shard, self, delivery.debt);
+    if (delivery.debt.flags)
         ctx_envelope(shard, &delivery);
+    user_begin(shard);
     tina_effect effect = type->type->handle(&shard->ctx, memory, delivery.message);
-    delivery_return(shard, self, &delivery);
-    ctx_end(shard, self, &effect);
+    user_end(shard);
+    debt_pay(shard, self);
+    effect_apply(shard, self, &effect);
     return true;
 }
 
@@ -431,55 +441,60 @@ static inline bool message_call(tina_shard *shard, tina_isolate *self, const typ
     self->mail_first = message->next;
     self->mail_count--;
     self->mail_taken++;
-    ctx_begin(shard, self);
+    ctx_begin(shard, self, (handler_debt){index, 0, TINA_IO_NO_BUFFER});
+    user_begin(shard);
     tina_effect effect = type->type->handle(&shard->ctx, memory, message);
+    user_end(shard);
     envelope_give(shard, index);
-    if (effect.kind == TINA_EFFECT_RECEIVE && !shard->ctx.over)
+    if (effect.kind == TINA_EFFECT_RECEIVE) {
         self->state = ISOLATE_RECEIVING;
-    else
-        ctx_end(shard, self, &effect);
+        return true;
+    }
+    shard->ctx.debt = NO_DEBT;
+    effect_apply(shard, self, &effect);
     return true;
 }
 
-// Returns how many times it called the isolate: at most its batch, and at most limit. While it runs
+// turn_end ends a turn of at least one call, however its last handler ended.
+void turn_end(tina_shard *shard, tina_isolate *self) {
+    TINA_ASSERT(shard->turn_calls <= shard->tick_left);
+    self->queued = false;
+    shard->tick_left -= shard->turn_calls;
+    COUNT(shard, dispatches, shard->turn_calls);
+}
+
+// Calls the isolate at most as often as its batch says, and as is left of the tick. While it runs
 // it counts as queued, so that what it does to itself queues it nowhere twice.
-static uint32_t isolate_run(tina_shard *shard, tina_isolate *self, uint32_t limit) {
+static void isolate_run(tina_shard *shard, tina_isolate *self) {
     type_slots *type = &shard->types[self->type];
     if (self->state == ISOLATE_FREE || self->state == ISOLATE_DRAINING)
-        return 0;
+        return;
     void *memory = tina_pool_slot(&type->pool, isolate_slot(type, self));
     uint32_t turn = turn_of(self, type);
-    uint32_t calls = 0;
     bool more = true;
-    if (turn > limit)
-        turn = limit;
+    if (turn > shard->tick_left)
+        turn = shard->tick_left;
     self->queued = true;
+    shard->turn_calls = 0;
     shard->ctx.self = self;
     shard->ctx.type = type;
-    if (self->state == ISOLATE_STARTING) {
+    if (self->state == ISOLATE_STARTING)
         isolate_start(shard, self, type, memory);
-        calls++;
-    }
-    while (more && calls < turn && (calls == 0 || may_go_on(self))) {
+    while (more && shard->turn_calls < turn && (shard->turn_calls == 0 || may_go_on(self)))
         more = message_call(shard, self, type, memory) || isolate_call(shard, self, type, memory);
-        calls += more;
-    }
-    self->queued = false;
-    COUNT(shard, dispatches, calls);
-    if (calls && self->state == ISOLATE_YIELDED)
+    turn_end(shard, self);
+    if (shard->turn_calls && self->state == ISOLATE_YIELDED)
         ready_append(shard, &shard->yielded, self);
     else if (more && may_go_on(self))
         ready_append(shard, &shard->ready, self);
-    return calls;
 }
 
 void dispatch_ready(tina_shard *shard) {
     shard->stack_top = (uintptr_t)__builtin_frame_address(0);
-    uint32_t budget = shard->tick_batch;
-    while (budget) {
+    while (shard->tick_left) {
         tina_isolate *next = ready_take(shard);
         if (!next)
             return;
-        budget -= isolate_run(shard, next, budget);
+        isolate_run(shard, next);
     }
 }

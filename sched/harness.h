@@ -19,7 +19,8 @@ namespace tina {
 
 class Harness {
   public:
-    explicit Harness(const tina_spec &spec, tina_log_write write = nullptr, uint8_t fill = 0xAA) {
+    explicit Harness(const tina_spec &spec, tina_log_write write = nullptr, uint8_t fill = 0xAA,
+                     tina_trap *trap = nullptr) {
         char sentence[TINA_SENTENCE_BYTES] = "";
         bool accepted = tina_spec_resolve(&spec, &resolved_, sentence);
         EXPECT_TRUE(accepted) << sentence;
@@ -32,6 +33,7 @@ class Harness {
         options_.log_write = write ? write : AppendLog;
         options_.log_where = this;
         options_.now = now_;
+        options_.trap = trap;
         EXPECT_EQ(tina_arena_reserve(&arena_, tina_shard_bytes(&resolved_, &options_)), 0);
         tina_arena_commit_options commit = {};
         commit.lazy = true;

@@ -20,6 +20,7 @@
 #include "sched/shard.h"
 #include "sched/spec.h"
 #include "sched/wheel.h"
+#include "supervise/trap.h"
 #include "supervise/tree.h"
 
 #define NONE UINT32_MAX // of every link between metadata
@@ -179,15 +180,23 @@ typedef struct group_entry {
     tina_node node;
 } group_entry;
 
+// What must be given back after a handler, however it ends.
+typedef struct handler_debt {
+    uint32_t envelope; // being handled, or NONE
+    uint16_t flags; // of that, as it was delivered: a call's envelope is the caller's once answered
+    uint16_t buffer; // received bytes, or TINA_IO_NO_BUFFER
+} handler_debt;
+
 struct tina_ctx {
     tina_shard *shard;
+    tina_trap *trap;
     tina_isolate *self;
     type_slots *type;
+    handler_debt debt;
     uint32_t calls_left;
-    bool over;              // more calls than call_max: the returned effect will not count
-    bool answered;          // the call being handled
     uint32_t envelope;      // of the call being handled, or NONE
     tina_transfer transfer; // that came with the message being handled, or none
+    bool answered;          // the call being handled
 };
 
 typedef struct ready_list {
@@ -201,9 +210,18 @@ typedef struct shard_counters {
 } shard_counters;
 #undef COUNTER_FIELD
 
+// Faults are logged with where they came from, but so many a second and no more.
+typedef struct fault_log {
+    tina_symbolise symbolise; // or NULL
+    void *where;
+    uint64_t second;
+    uint32_t traced; // in that second
+} fault_log;
+
 struct tina_shard {
     tina_ctx ctx;
     tina_time now;
+    tina_time next; // what the tick begins with
     ready_list ready;
     ready_list yielded;     // ready from the next tick on
     tina_isolate *isolates; // of all types, each type's together
@@ -217,6 +235,10 @@ struct tina_shard {
     uint32_t number;
     uint32_t tick_batch;
     uint32_t call_max;
+    uint32_t tick_left;  // dispatches, of tick_batch
+    uint32_t turn_calls; // of the isolate whose turn it is
+    bool cut;            // by a fault, in dispatch: the tick goes on there
+    bool broken;         // by a fault, in the shard itself
     tina_reactor *reactor;
     tina_wheel_entry *timers;
     tina_pool timer_pool;
@@ -250,6 +272,8 @@ struct tina_shard {
     uintptr_t stack_top; // of the frames that handlers run on
     void *memory;        // the program's
     const tina_spec *spec;
+    tina_trap own_trap; // when the loop gives none
+    fault_log faults;
     uint16_t *type_index; // numbers from 1, see types.c
     uint32_t type_index_mask;
     tina_log_ring log;
@@ -407,19 +431,37 @@ void transfers_drop(tina_shard *shard, tina_isolate *ended);
 
 // dispatch.c
 void dispatch_ready(tina_shard *shard);
+void turn_end(tina_shard *shard, tina_isolate *self);
+void debt_pay(tina_shard *shard, tina_isolate *self);
 void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told);
 int32_t op_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op, tina_io_id *id);
 
-// ctx.c. Every call that does something is counted, so that a handler is bounded; beyond the limit
-// calls refuse, and the handler's effect is replaced by a crash.
-static inline bool ctx_call_allowed(tina_ctx *ctx) {
-    if (ctx->calls_left) {
-        ctx->calls_left--;
-        return true;
-    }
-    ctx->over = true;
-    return false;
+// op_touch.c
+void op_touch(const tina_io_op *op);
+
+// faults.c
+void fault_recover(tina_shard *shard);
+
+// ctx.c. Every call that changes something stands between ctx_enter and ctx_leave, and reads or
+// touches all memory that the handler names before: until ctx_enter a fault is the handler's. Calls
+// are counted, so that a handler is bounded.
+TINA_NORETURN void ctx_limit_cut(const tina_ctx *ctx);
+static inline void ctx_enter(tina_ctx *ctx) {
+    tina_trap_probe_stack();
+    if (__builtin_expect(ctx->calls_left == 0, false))
+        ctx_limit_cut(ctx);
+    ctx->calls_left--;
+    tina_trap_set_phase(ctx->trap, TINA_PHASE_CALL);
 }
+static inline void ctx_leave(const tina_ctx *ctx) {
+    tina_trap_leave_call(ctx->trap);
+}
+// payload_touch makes a later copy of a payload safe; one that is too large is refused unread.
+static inline void payload_touch(const void *payload, size_t bytes) {
+    if (bytes <= TINA_PAYLOAD_BYTES_MAX)
+        tina_trap_touch(payload, bytes);
+}
+// ctx_send is for calls between ctx_enter and ctx_leave.
 tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                           size_t payload_bytes, uint32_t *envelope);
 

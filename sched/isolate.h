@@ -79,6 +79,10 @@ typedef enum tina_exit_kind {
     TINA_EXIT_KILLED,     // outlived the shutdown deadline
     TINA_EXIT_BAD_EFFECT, // the returned effect makes no sense where it was returned
     TINA_EXIT_CALL_LIMIT, // made more ctx calls in one handler than the spec allows
+    TINA_EXIT_PANIC,      // tina_panic
+    TINA_EXIT_FAULT,      // the code is the signal: SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT
+    TINA_EXIT_OVERFLOW,   // of the stack
+    TINA_EXIT_RUNAWAY,    // ran for longer than a handler may
     TINA_EXIT_UNKNOWN,    // a monitor's only: it had ended before it was monitored
 } tina_exit_kind;
 

@@ -77,8 +77,12 @@ static const char *const exit_names[] = {
     [TINA_EXIT_CRASH] = "crashed with code",
     [TINA_EXIT_KILLED] = "outlived the shutdown deadline and was ended",
     [TINA_EXIT_BAD_EFFECT] = "crashed: it returned an effect that cannot stand there, kind",
-    [TINA_EXIT_CALL_LIMIT] = "crashed: more ctx calls in one handler than call_max, which is",
 };
+
+// What the trap cut, it has told already, with more than a reason holds.
+static bool exit_is_told(tina_exit_reason reason) {
+    return reason.kind >= TINA_EXIT_CALL_LIMIT && reason.kind <= TINA_EXIT_RUNAWAY;
+}
 
 static void log_end(tina_shard *shard, const tina_isolate *ended, tina_exit_reason reason) {
     const type_slots *type = &shard->types[ended->type];
@@ -93,7 +97,8 @@ static void end_count(tina_shard *shard, const tina_isolate *ended, tina_exit_re
         return;
     }
     COUNT(shard, crashed, 1);
-    log_end(shard, ended, reason);
+    if (!exit_is_told(reason))
+        log_end(shard, ended, reason);
 }
 
 static tina_exit_class exit_class(tina_exit_reason reason) {

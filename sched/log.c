@@ -34,19 +34,20 @@ static size_t line_begin(char *line, size_t capacity, uint64_t wall_s, tina_log_
                        day_s % 60, level_names[level], who);
 }
 
-bool tina_log_line(tina_log_ring *ring, uint64_t wall_s, tina_log_level level, const char *who,
-                   const char *format, va_list arguments) {
+size_t tina_log_format(char line[TINA_LOG_LINE_BYTES], uint64_t wall_s, tina_log_level level,
+                       const char *who, const char *format, va_list arguments) {
     if ((unsigned)level > TINA_LOG_DEBUG)
         level = TINA_LOG_DEBUG;
-    if ((int)level > ring->level)
-        return true;
-    char line[TINA_LOG_LINE_BYTES];
-    size_t bytes = line_begin(line, sizeof line, wall_s, level, who);
-    if (bytes < sizeof line)
-        bytes += tina_format_v(line + bytes, sizeof line - bytes, format, arguments);
-    if (bytes > sizeof line - 1)
-        bytes = sizeof line - 1;
+    size_t bytes = line_begin(line, TINA_LOG_LINE_BYTES, wall_s, level, who);
+    if (bytes < TINA_LOG_LINE_BYTES)
+        bytes += tina_format_v(line + bytes, TINA_LOG_LINE_BYTES - bytes, format, arguments);
+    if (bytes > TINA_LOG_LINE_BYTES - 1)
+        bytes = TINA_LOG_LINE_BYTES - 1;
     line[bytes++] = '\n';
+    return bytes;
+}
+
+bool tina_log_put(tina_log_ring *ring, const char *line, size_t bytes) {
     if (bytes > ring->capacity - (ring->written - ring->flushed)) {
         ring->dropped++;
         return false;

@@ -32,9 +32,17 @@ typedef struct tina_log_ring {
 void tina_log_open(tina_log_ring *ring, char *text, uint32_t capacity, int level,
                    tina_log_write write, void *where);
 
-// tina_log_line formats one line: UTC time, level, who, text. Returns false when it was dropped.
-bool tina_log_line(tina_log_ring *ring, uint64_t wall_s, tina_log_level level, const char *who,
-                   const char *format, va_list arguments);
+static inline bool tina_log_wants(const tina_log_ring *ring, tina_log_level level) {
+    return (unsigned)level > TINA_LOG_DEBUG ? ring->level >= TINA_LOG_DEBUG
+                                            : (int)level <= ring->level;
+}
+
+// tina_log_format writes one line: UTC time, level, who, text. Returns its length.
+size_t tina_log_format(char line[TINA_LOG_LINE_BYTES], uint64_t wall_s, tina_log_level level,
+                       const char *who, const char *format, va_list arguments);
+
+// tina_log_put queues a line for the next flush, and returns false when there was no room.
+bool tina_log_put(tina_log_ring *ring, const char *line, size_t bytes);
 
 // tina_log_flush writes what the writer takes.
 void tina_log_flush(tina_log_ring *ring, uint64_t wall_s);

@@ -216,6 +216,10 @@ static void shard_build(tina_shard *shard, const shard_carver *carver) {
     shard->now = carver->options->now;
     shard->number = carver->options->number;
     shard->ctx.shard = shard;
+    tina_trap_init(&shard->own_trap, 0, 0);
+    shard->ctx.trap = carver->options->trap ? carver->options->trap : &shard->own_trap;
+    shard->faults = (fault_log){.symbolise = carver->options->symbolise,
+                                .where = carver->options->symbolise_where};
     shard->type_count = spec->type_count;
     shard->isolate_count = (uint32_t)isolates_of(spec);
     shard->timer_count = spec->timer_count;

@@ -60,7 +60,8 @@ bool tina_shard_rebuild(tina_shard *shard) {
     tina_bump_reset(&shard->scratch);
     if (shard->memory)
         memset(shard->memory, 0, shard->spec->shard_memory_bytes);
-    shard->ctx = (tina_ctx){.shard = shard, .envelope = NONE};
+    shard->ctx = (tina_ctx){.shard = shard, .trap = shard->ctx.trap, .envelope = NONE};
+    shard->broken = false;
     shard_begin(shard);
     COUNT(shard, rebuilds, 1);
     return true;

@@ -12,20 +12,42 @@ static void phase_supervise(tina_shard *shard);
 static void phase_submit_io(tina_shard *shard);
 static void phase_flush_log(tina_shard *shard);
 static tina_tick tick_result(tina_shard *shard);
+static tina_tick tick_broken(tina_shard *shard);
 
 // One tick, whose order is part of the contract: what came in is handled in this tick, what
-// handlers asked for leaves in this tick, and a line is logged after what it tells of.
-tina_tick tina_shard_tick(tina_shard *shard, tina_time now) {
-    phase_begin(shard, now);
-    phase_complete_io(shard);
-    phase_expire_timers(shard);
+// handlers asked for leaves in this tick, and a line is logged after what it tells of. A fault in a
+// handler cuts it in dispatch, and there it goes on.
+static void tick_run(void *shard_) {
+    tina_shard *shard = shard_;
+    if (!shard->cut) {
+        phase_begin(shard, shard->next);
+        phase_complete_io(shard);
+        phase_expire_timers(shard);
+    }
     phase_dispatch(shard);
     phase_supervise(shard);
     phase_submit_io(shard);
     phase_flush_log(shard);
     if (TINA_VERIFY_ON)
         shard_verify_in_turn(shard);
+}
+
+tina_tick tina_shard_tick(tina_shard *shard, tina_time now) {
+    tina_trap *trap = shard->ctx.trap;
+    TINA_ASSERT(!shard->broken);
+    shard->next = now;
+    shard->cut = false;
+    while (!tina_trap_run(trap, tick_run, shard)) {
+        shard->cut = true;
+        if (trap->fault.level != TINA_LEVEL_ISOLATE)
+            return tick_broken(shard);
+    }
     return tick_result(shard);
+}
+
+static tina_tick tick_broken(tina_shard *shard) {
+    shard->broken = true;
+    return (tina_tick){.broken = &shard->ctx.trap->fault};
 }
 
 // Those that yielded run after those that were ready before them.
@@ -43,6 +65,7 @@ static void yielded_join(tina_shard *shard) {
 static void phase_begin(tina_shard *shard, tina_time now) {
     TINA_ASSERT(now.monotonic_ns >= shard->now.monotonic_ns);
     shard->now = now;
+    shard->tick_left = shard->tick_batch;
     COUNT(shard, ticks, 1);
     yielded_join(shard);
 }
@@ -70,6 +93,8 @@ static void phase_expire_timers(tina_shard *shard) {
 }
 
 static void phase_dispatch(tina_shard *shard) {
+    if (shard->cut)
+        fault_recover(shard);
     dispatch_ready(shard);
 }
 
@@ -144,9 +169,14 @@ void tina_shard_snapshot(const tina_shard *shard, tina_shard_counters *counters)
 }
 
 void shard_log(tina_shard *shard, tina_log_level level, const char *format, ...) {
+    char line[TINA_LOG_LINE_BYTES];
     va_list arguments;
+    if (!tina_log_wants(&shard->log, level))
+        return;
     va_start(arguments, format);
-    if (!tina_log_line(&shard->log, shard->now.wall_s, level, shard->spec->name, format, arguments))
-        COUNT(shard, log_lines_dropped, 1);
+    size_t bytes =
+        tina_log_format(line, shard->now.wall_s, level, shard->spec->name, format, arguments);
     va_end(arguments);
+    if (!tina_log_put(&shard->log, line, bytes))
+        COUNT(shard, log_lines_dropped, 1);
 }

@@ -20,6 +20,7 @@
 #include "reactor/reactor.h"
 #include "sched/counters.h"
 #include "sched/spec.h"
+#include "supervise/trap.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +36,9 @@ typedef struct tina_time {
 // tina_log_write takes whole lines and returns how many bytes it took without blocking.
 typedef size_t (*tina_log_write)(void *where, const char *text, size_t bytes);
 
+// tina_symbolise writes what lies at a program counter, as "name+0x12", and returns its length.
+typedef size_t (*tina_symbolise)(void *where, uintptr_t pc, char *out, size_t capacity);
+
 typedef struct tina_shard_options {
     uint32_t number; // of this shard
     const tina_reactor_backend *backend;
@@ -42,6 +46,9 @@ typedef struct tina_shard_options {
     tina_log_write log_write;
     void *log_where;
     tina_time now;
+    tina_trap *trap;          // of the shard's thread; NULL: one that sees panics but no signals
+    tina_symbolise symbolise; // NULL: faults are logged without a trace
+    void *symbolise_where;
 } tina_shard_options;
 
 // tina_shard_bytes returns what tina_shard_open carves for a resolved spec.
@@ -63,9 +70,13 @@ typedef struct tina_tick {
     bool stop;         // tina_stop was called
     int stop_status;   // with it
     uint64_t until_ns; // when not busy: nothing to do before
+    // Not NULL: a fault that is not provably one handler's struck. Nothing else here counts, and
+    // the shard may only be rebuilt or left as it is.
+    const tina_fault *broken;
 } tina_tick;
 
-// tina_shard_tick runs one tick. It never blocks.
+// tina_shard_tick runs one tick. It never blocks. A fault in a handler ends its isolate, and the
+// tick goes on.
 tina_tick tina_shard_tick(tina_shard *shard, tina_time now);
 
 // tina_shard_shutdown has the tree stopped in reverse order, then tells those without a supervisor;

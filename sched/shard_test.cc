@@ -343,10 +343,10 @@ TEST(Shard, AForgottenEffectIsACrash) {
 TEST(Shard, AHandlerHasABoundedNumberOfCalls) {
     Script busybody;
     busybody.init = [](tina_ctx *ctx, tina_bytes) {
-        int sent = 0;
-        for (int i = 0; i < 12; i++)
-            sent += tina_timer_set(ctx, 1, 0).bits != 0;
-        EXPECT_EQ(sent, 10);
+        for (int i = 0; i < 10; i++)
+            EXPECT_NE(tina_timer_set(ctx, 1, 0).bits, 0u);
+        tina_timer_set(ctx, 1, 0);
+        ADD_FAILURE() << "went on";
         return tina_receive();
     };
     Play play({&busybody});

@@ -58,7 +58,7 @@ bool transfer_is_owned(const tina_shard *shard, const tina_isolate *owner, tina_
 // transfer_is_read returns whether an op in flight of its owner may read from it.
 bool transfer_is_read(const tina_shard *shard, const tina_isolate *owner, tina_transfer transfer) {
     return tina_reactor_uses(shard->reactor, &owner->io, memory_of(shard, (uint32_t)transfer.bits),
-                              shard->transfer_stride);
+                             shard->transfer_stride);
 }
 
 // transfer_move makes the receiver of a message the owner of the buffer that comes with it; the
@@ -109,7 +109,10 @@ void transfers_drop(tina_shard *shard, tina_isolate *ended) {
 }
 
 tina_transfer tina_transfer_take(tina_ctx *ctx) {
-    return ctx_call_allowed(ctx) ? transfer_take(ctx->shard, ctx->self) : (tina_transfer){0};
+    ctx_enter(ctx);
+    tina_transfer taken = transfer_take(ctx->shard, ctx->self);
+    ctx_leave(ctx);
+    return taken;
 }
 
 tina_transfer tina_transfer_of(const tina_ctx *ctx, const tina_message *m) {
@@ -125,22 +128,27 @@ void *tina_transfer_data(tina_ctx *ctx, tina_transfer transfer) {
 }
 
 bool tina_transfer_keep(tina_ctx *ctx, tina_transfer transfer) {
-    if (!transfer_is_owned(ctx->shard, ctx->self, transfer))
-        return false;
-    ctx->shard->transfers[(uint32_t)transfer.bits].kept = true;
-    return true;
+    ctx_enter(ctx);
+    bool owned = transfer_is_owned(ctx->shard, ctx->self, transfer);
+    if (owned)
+        ctx->shard->transfers[(uint32_t)transfer.bits].kept = true;
+    ctx_leave(ctx);
+    return owned;
 }
 
 bool tina_transfer_give(tina_ctx *ctx, tina_transfer transfer) {
-    if (!transfer_is_owned(ctx->shard, ctx->self, transfer) ||
-        transfer_is_read(ctx->shard, ctx->self, transfer))
-        return false;
-    transfer_give(ctx->shard, (uint32_t)transfer.bits);
-    return true;
+    ctx_enter(ctx);
+    bool givable = transfer_is_owned(ctx->shard, ctx->self, transfer) &&
+                   !transfer_is_read(ctx->shard, ctx->self, transfer);
+    if (givable)
+        transfer_give(ctx->shard, (uint32_t)transfer.bits);
+    ctx_leave(ctx);
+    return givable;
 }
 
-tina_send_result tina_send_transfer(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
-                                    size_t payload_bytes, tina_transfer transfer) {
+static tina_send_result send_transfer(tina_ctx *ctx, tina_handle to, int32_t tag,
+                                      const void *payload, size_t payload_bytes,
+                                      tina_transfer transfer) {
     tina_shard *shard = ctx->shard;
     if (!transfer_is_owned(shard, ctx->self, transfer))
         return TINA_SEND_BAD_TRANSFER;
@@ -155,4 +163,13 @@ tina_send_result tina_send_transfer(tina_ctx *ctx, tina_handle to, int32_t tag, 
     message->transfer = (uint32_t)transfer.bits;
     transfer_move(shard, message->transfer, isolate_find(shard, to));
     return TINA_SEND_OK;
+}
+
+tina_send_result tina_send_transfer(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                                    size_t payload_bytes, tina_transfer transfer) {
+    payload_touch(payload, payload_bytes);
+    ctx_enter(ctx);
+    tina_send_result result = send_transfer(ctx, to, tag, payload, payload_bytes, transfer);
+    ctx_leave(ctx);
+    return result;
 }

@@ -49,7 +49,6 @@ bool tina_trap_run(tina_trap *trap, void (*body)(void *), void *argument) {
     trap->outer = current;
     trap->open = true;
     trap->kill_pending = 0;
-    trap->fault.kind = TINA_FAULT_NONE;
     tina_trap_set_phase(trap, TINA_PHASE_FRAMEWORK);
     current = trap;
     bool finished = trap_enter(trap, body, argument);
@@ -58,7 +57,6 @@ bool tina_trap_run(tina_trap *trap, void (*body)(void *), void *argument) {
     trap->open = false;
     trap->handling = 0;
     tina_trap_set_phase(trap, TINA_PHASE_FRAMEWORK);
-    TINA_ASSERT(finished == (trap->fault.kind == TINA_FAULT_NONE));
     return finished;
 }
 
@@ -209,7 +207,7 @@ size_t tina_fault_describe(const tina_fault *fault, char *out, size_t capacity) 
     case TINA_FAULT_RUNAWAY:
         return tina_format(out, capacity, "killed as a runaway, pc 0x%lx", pc);
     case TINA_FAULT_CALL_LIMIT:
-        return tina_format(out, capacity, "more ctx calls than one handler may make");
+        return tina_format(out, capacity, "%s", fault->text);
     case TINA_FAULT_NONE:
         break;
     }

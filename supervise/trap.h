@@ -118,9 +118,10 @@ typedef struct tina_trap {
 void tina_trap_init(tina_trap *trap, uintptr_t stack_low, uintptr_t gap_bytes);
 
 // tina_trap_run calls body(argument) in phase `framework` and returns true; or false when a fault
-// cut it: then trap->fault says what happened, the frames of body and of what it called are gone,
-// and the registers, the signal mask, the alternate stack and the floating-point modes are as they
-// were when it was called. Runs of different traps nest on one thread; the innermost counts.
+// cut it: then trap->fault says what happened, until the next one, the frames of body and of what
+// it called are gone, and the registers, the signal mask, the alternate stack and the
+// floating-point modes are as they were when it was called. Runs of different traps nest on one
+// thread; the innermost counts.
 bool tina_trap_run(tina_trap *trap, void (*body)(void *argument), void *argument);
 
 // tina_trap_current returns the innermost open trap of this thread, or NULL.

@@ -3,6 +3,7 @@
 #include "supervise/faults.h"
 #include "supervise/trap.h"
 #include "supervise/trap_signals.h"
+#include "supervise/trap_thread.h"
 
 #include <gtest/gtest.h>
 
@@ -21,7 +22,6 @@ namespace tina {
 namespace {
 
 constexpr int kAlarm = SIGUSR1;
-constexpr size_t kStackBytes = 1 << 20;
 
 std::atomic<tina_alarm_verdict> verdict{TINA_ALARM_NOTHING};
 void (*alarm_fault)() = nullptr;
@@ -53,51 +53,6 @@ class Trap : public testing::Test {
         tina_trap_signals_uninstall();
     }
 };
-
-// A thread on a stack of ours, as a shard's is.
-class Thread {
-  public:
-    explicit Thread(std::function<void(tina_trap *)> run) : run_(std::move(run)) {
-        EXPECT_EQ(tina_trap_stack_map(&stack_, kStackBytes, TINA_TRAP_GAP_BYTES), 0);
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        EXPECT_EQ(pthread_attr_setstack(&attributes, stack_.low, stack_.bytes), 0);
-        EXPECT_EQ(pthread_create(&thread_, &attributes, Main, this), 0);
-        pthread_attr_destroy(&attributes);
-    }
-    ~Thread() {
-        Join();
-        tina_trap_stack_unmap(&stack_);
-    }
-    void Join() {
-        if (!joined_)
-            pthread_join(thread_, nullptr);
-        joined_ = true;
-    }
-    pthread_t id() const {
-        return thread_;
-    }
-
-  private:
-    static void *Main(void *self_) {
-        Thread *self = static_cast<Thread *>(self_);
-        tina_trap_stack_enter(&self->stack_);
-        tina_trap trap;
-        tina_trap_init(&trap, reinterpret_cast<uintptr_t>(self->stack_.low),
-                       self->stack_.gap_bytes);
-        self->run_(&trap);
-        tina_trap_stack_leave(&self->stack_);
-        return nullptr;
-    }
-    std::function<void(tina_trap *)> run_;
-    tina_trap_stack stack_ = {};
-    pthread_t thread_ = {};
-    bool joined_ = false;
-};
-
-void OnThread(const std::function<void(tina_trap *)> &run) {
-    Thread thread(run);
-}
 
 // A body in phase user.
 struct Body {
@@ -172,7 +127,6 @@ TEST_P(TrapCase, CostsTheHandlerOnly) {
                 << Describe(trap->fault);
         }
         EXPECT_TRUE(Cut(trap, [] {}));
-        EXPECT_EQ(trap->fault.kind, TINA_FAULT_NONE);
     });
 }
 
@@ -427,7 +381,6 @@ TEST_F(Trap, AnAlarmReportsWithoutHarm) {
         EXPECT_EQ(reported.kind, TINA_FAULT_RUNAWAY);
         EXPECT_EQ(reported.level, TINA_LEVEL_NONE);
         EXPECT_GE(reported.trace_count, tina_trap_signals_kill_works() ? 2u : 1u);
-        EXPECT_EQ(trap->fault.kind, TINA_FAULT_NONE);
     });
 }
 
