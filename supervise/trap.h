@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "core/assert.h"
+#include "supervise/phase.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define TINA_TRAP_TSAN 1
@@ -45,13 +46,6 @@ extern "C" {
 #if !defined(__x86_64__)
 #error "The trap rewrites registers, and so far it knows those of x86-64 only."
 #endif
-
-typedef enum tina_phase {
-    TINA_PHASE_USER = 0,
-    TINA_PHASE_COPYING,
-    TINA_PHASE_CALL,
-    TINA_PHASE_FRAMEWORK,
-} tina_phase;
 
 typedef enum tina_fault_kind {
     TINA_FAULT_NONE = 0,
@@ -192,7 +186,7 @@ uint32_t tina_trap_trace(const tina_trap *trap, const tina_trap_place *place,
 
 // tina_trap_level_of returns what a fault of the running code costs in a phase.
 static inline tina_fault_level tina_trap_level_of(uint32_t phase) {
-    return phase <= TINA_PHASE_COPYING ? TINA_LEVEL_ISOLATE : TINA_LEVEL_SHARD;
+    return tina_phase_is_users(phase) ? TINA_LEVEL_ISOLATE : TINA_LEVEL_SHARD;
 }
 
 // tina_trap_load reads a word that may be inaccessible and returns whether it could, if the signal
