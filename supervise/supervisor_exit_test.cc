@@ -381,7 +381,7 @@ TEST(Supervisor, code_change_simple) {
 }
 
 TEST(Supervisor, code_change_simple_map) {
-    World world(dynamic_policy(3, 3600 * SECOND), 64, child_policy(TINA_PERMANENT, SECOND));
+    World world(dynamic_policy(3, 3600 * SECOND), 64, child_policy(TINA_PERMANENT, MS));
     world.start();
     world.add(world.root, 1);
     world.run();
@@ -389,16 +389,18 @@ TEST(Supervisor, code_change_simple_map) {
     EXPECT_EQ(tina_tree_change_group(world.tree, world.root, &policy), TINA_TREE_DYNAMIC);
     policy = dynamic_policy(1, SECOND);
     EXPECT_EQ(tina_tree_change_group(world.tree, world.root, &policy), TINA_TREE_OK);
-    // A shorter time to stop does not let later ones overtake the one timer.
-    tina_child_policy instance = child_policy(TINA_PERMANENT, MS);
+    // There is one timer, so one that has less time waits for those that were told before it.
+    tina_child_policy instance = child_policy(TINA_PERMANENT, SECOND);
     EXPECT_EQ(tina_tree_change_instance(world.tree, world.root, &instance), TINA_TREE_OK);
     tina_node young = world.add(world.root, 2);
     world.manners[1].deaf = world.manners[2].deaf = true;
     world.run();
     EXPECT_NE(world.who_of(young), 0u);
     tina_tree_shutdown(world.tree);
-    world.pass(SECOND);
-    EXPECT_EQ(world.take_log(), "+1 +2 -2 -1 !2 !1 .");
+    world.pass(SECOND - 1);
+    EXPECT_EQ(world.take_log(), "+1 +2 -2 -1");
+    world.pass(1);
+    EXPECT_EQ(world.take_log(), "!2 !1 .");
 }
 
 TEST(Supervisor, simple_one_for_one_shutdown) {

@@ -142,6 +142,7 @@ class Chaos {
         manner.ignore = chance(1, 6);
         manner.slow = chance(1, 2);
         manner.deaf = chance(1, 2);
+        manner.undead = chance(1, 3);
         manner.leaves = static_cast<tina_exit_class>(below(3));
     }
 
@@ -156,18 +157,13 @@ class Chaos {
 
     void add() {
         const GroupFacts &facts = groups[below(groups.size())];
-        tina_tree_child child = {};
-        child.what = 1 + static_cast<uint32_t>(below(2 * whats));
-        child.policy = random_child(facts.policy);
-        child.who = chance(1, 2) ? ++spawned : 0;
+        uint32_t what = 1 + static_cast<uint32_t>(below(2 * whats));
+        tina_child_policy policy = random_child(facts.policy);
         tina_node node = {};
-        tina_tree_result result = tina_tree_start_child(world.tree, facts.node, &child, &node);
-        world.check();
-        if (result != TINA_TREE_OK || child.who == 0)
-            return;
-        world.live[child.who] = node;
-        world.whats[child.who] = child.what;
-        world.starting.insert(child.who);
+        if (chance(1, 2))
+            world.start_child(facts.node, what, policy, &node);
+        else
+            world.start_spawned(facts.node, what, policy, &node);
     }
 
     void request() {
@@ -297,12 +293,18 @@ class Chaos {
         std::set<uint64_t> told = world.told;
         for (uint64_t who : told) // deaf until now, and with all the time in the world
             world.exits(world.live.at(who), TINA_EXITED_SHUTDOWN);
+        bury();
         world.settle();
         if (world.ended)
             return;
         EXPECT_TRUE(world.up());
         for (const auto &entry : world.live)
             EXPECT_EQ(world.state(entry.second), TINA_CHILD_UP);
+    }
+
+    void bury() {
+        while (!world.killed.empty())
+            world.exits(world.live.at(*world.killed.begin()), TINA_EXITED_ABNORMAL);
     }
 
     void end(bool force) {
@@ -316,6 +318,8 @@ class Chaos {
                 tina_tree_kill(world.tree);
             uint64_t now_ns = world.now_ns;
             world.run();
+            bury();
+            world.run();
             EXPECT_EQ(world.now_ns, now_ns) << "force waits for nobody";
         } else {
             world.shutdown();
@@ -328,7 +332,6 @@ class Chaos {
     std::vector<GroupFacts> groups;
     std::map<uint64_t, std::deque<uint64_t>> restarts;
     uint32_t whats = 0;
-    uint64_t spawned = 1u << 30;
     int ends = 0;
     bool orderly = false;
 };

@@ -16,7 +16,7 @@ void group_begin(tina_tree *tree, uint32_t g) {
     group_wake(tree, g);
 }
 
-// What is stopping already is awaited first, and so is what is starting, which was the last.
+// What is stopping already is awaited before the others are told.
 void group_stop(tina_tree *tree, uint32_t g, tina_end_cause cause, bool force) {
     tree_group *group = &tree->groups[g];
     TINA_ASSERT(group->activity != GROUP_DOWN);

@@ -152,8 +152,6 @@ turn stop_all_turn(tina_tree *tree, uint32_t g, uint64_t now_ns, tina_tree_step 
         tree->counters.gave_up++;
         return report_make(tree, TINA_STEP_GAVE_UP, g, step);
     }
-    if (group_awaits(tree, group, NODE_STARTING))
-        return stop_all_visit(tree, group->awaited, now_ns, step);
     if (group_awaits(tree, group, NODE_STOPPING))
         return TURN_REST;
     if (!group->dynamic)

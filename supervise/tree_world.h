@@ -27,12 +27,13 @@ constexpr uint64_t SECOND = 1000 * MS;
 
 // How the isolates of one `what` behave.
 struct Manner {
-    int fail = 0;                                  // starts that fail from here on; -1: all
-    bool refused = false;                          // they fail at once, without an isolate
-    bool ignore = false;                           // init says it is not needed
-    bool slow = false;                             // init returns only when the test says so
-    bool deaf = false;                             // does not stop when told
-    uint64_t linger_ns = 0;                        // time from being told to stop to the exit
+    int fail = 0;           // starts that fail from here on; -1: all
+    bool refused = false;   // they fail at once, without an isolate
+    bool ignore = false;    // init says it is not needed
+    bool slow = false;      // init returns only when the test says so
+    bool deaf = false;      // does not stop when told
+    bool undead = false;    // its exit is not reported at once when it is killed
+    uint64_t linger_ns = 0; // time from being told to stop to the exit
     tina_exit_class leaves = TINA_EXITED_SHUTDOWN; // how it exits when told to stop
 };
 
@@ -115,6 +116,24 @@ class World {
         tina_node node = {};
         EXPECT_EQ(start_child(parent, what, policy, &node), TINA_TREE_OK);
         return node;
+    }
+
+    // Adds a child whose isolate was spawned already and has its init before it.
+    tina_tree_result start_spawned(tina_node parent, uint32_t what, const tina_child_policy &policy,
+                                   tina_node *node) {
+        tina_tree_child add = {};
+        add.what = what;
+        add.policy = policy;
+        add.who = last_who + 1;
+        tina_tree_result result = tina_tree_start_child(tree, parent, &add, node);
+        check();
+        if (result != TINA_TREE_OK)
+            return result;
+        last_who++;
+        live[add.who] = *node;
+        whats[add.who] = what;
+        starting.insert(add.who);
+        return result;
     }
 
     tina_tree_result start_child(tina_node parent, uint32_t what, const tina_child_policy &policy,
@@ -340,7 +359,9 @@ class World {
             ASSERT_TRUE(live.count(step.who) == 1) << "killed who does not run";
             ASSERT_TRUE(killed.insert(step.who).second) << "killed twice";
             write('!', step.what);
-            return exits(step.node, TINA_EXITED_ABNORMAL);
+            if (!manners[step.what].undead)
+                exits(step.node, TINA_EXITED_ABNORMAL);
+            return;
         case TINA_STEP_GAVE_UP:
             write('?', step.what);
             if (gave_up.kind == 0)
