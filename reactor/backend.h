@@ -95,6 +95,7 @@ struct tina_reactor_backend {
     int (*local_address)(void *self, int os_fd, tina_address *address);
     int (*peer_address)(void *self, int os_fd, tina_address *address);
     void (*close_now)(void *self, int os_fd); // for an fd with no op in flight
+    void (*let_go)(void *self, int os_fd);    // so that another reactor may have it; or NULL
 };
 
 #ifdef __cplusplus

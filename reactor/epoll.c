@@ -479,6 +479,15 @@ static void epoll_close_now(void *self, int os_fd) {
     tina_os_close_now(self, os_fd);
 }
 
+static void epoll_let_go(void *self, int os_fd) {
+    epoll_state *e = self;
+    const tina_epoll_fd *row = tina_epoll_fds_find(&e->fds, os_fd);
+    if (row != NULL && row->armed != 0) {
+        (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, os_fd, NULL);
+    }
+    tina_epoll_fds_remove(&e->fds, os_fd);
+}
+
 const tina_reactor_backend tina_reactor_epoll = {
     .name = "epoll",
     .memory_bytes = epoll_memory_bytes,
@@ -497,4 +506,5 @@ const tina_reactor_backend tina_reactor_epoll = {
     .local_address = tina_os_local_address,
     .peer_address = tina_os_peer_address,
     .close_now = epoll_close_now,
+    .let_go = epoll_let_go,
 };

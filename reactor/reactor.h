@@ -65,6 +65,7 @@ typedef struct tina_reactor_counters {
     uint64_t datagrams_cut;     // longer than their recvfrom, so that their end is lost
     uint64_t fds_dropped;       // accepted for a dead owner, or with the fd table full, and closed
     uint64_t fds_retired;       // rows of the fd table that wore out
+    uint64_t tickets_dropped;   // fds on their way here that nobody took
     uint64_t waits;             // system calls made by tina_reactor_wait
     uint32_t fds_in_use;
     uint32_t ops_in_use;
@@ -179,6 +180,26 @@ int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, ti
 // tina_reactor_movable returns what tina_reactor_move_fd would.
 int32_t tina_reactor_movable(const tina_reactor *reactor, const tina_reactor_owner *owner,
                              tina_fd fd);
+
+// An fd between two reactors of one process.
+typedef struct tina_fd_ticket {
+    int32_t os_fd;
+    uint32_t rights;
+} tina_fd_ticket;
+
+// tina_reactor_export takes an idle fd of the owner's out of this reactor. Its name is stale then,
+// and the ticket the only hold on it: pass it to exactly one import or drop. Returns as
+// tina_reactor_movable.
+int32_t tina_reactor_export(tina_reactor *reactor, tina_reactor_owner *owner, tina_fd fd,
+                            tina_fd_ticket *ticket);
+
+// tina_reactor_import makes a ticket's fd one of this reactor and the owner's, with the rights that
+// its name had. Returns false, and the ticket is still one, when the fd table is full.
+bool tina_reactor_import(tina_reactor *reactor, tina_reactor_owner *owner,
+                         const tina_fd_ticket *ticket, tina_fd *fd);
+
+// tina_reactor_drop closes the fd of a ticket that nobody takes.
+void tina_reactor_drop(tina_reactor *reactor, const tina_fd_ticket *ticket);
 
 // tina_reactor_discard_fd closes an fd on which no op is in flight; nothing completes. An fd that
 // is not the owner's is left alone.

@@ -121,6 +121,17 @@ static inline uint32_t tina_ring_claimed(const tina_ring *ring) {
     return (uint32_t)(ring->producer.claimed - ring->producer.tail);
 }
 
+// tina_ring_room returns how many slots the producer could claim. It always reads the consumer's
+// line.
+static inline uint32_t tina_ring_room(tina_ring *ring) {
+    tina_ring_producer *producer = &ring->producer;
+    // Pairs with the release in tina_ring_consume, as in tina_ring_claim.
+    producer->head_seen = tina_atomic_u64_load_acquire(&ring->head);
+    uint64_t room = producer->capacity - (producer->claimed - producer->head_seen);
+    TINA_ASSERT(room <= producer->capacity);
+    return (uint32_t)room;
+}
+
 // tina_ring_publish shows the consumer the first count of the claimed items, which are written, and
 // gives the other claimed slots back unused. count is at most tina_ring_claimed.
 static inline void tina_ring_publish(tina_ring *ring, uint32_t count) {

@@ -178,6 +178,21 @@ TEST(Ring, AnEndLooksAgainOnlyWhenItsLastLookIsUsedUp) {
     EXPECT_EQ(count, 2u);
 }
 
+TEST(Ring, RoomIsWhatTheConsumerHasLeft) {
+    alignas(8) unsigned char slots[4 * 8];
+    tina_ring ring;
+    tina_ring_init(&ring, slots, 4, 8, UINT64_MAX - 1);
+    EXPECT_EQ(tina_ring_room(&ring), 4u);
+    uint32_t count = 2;
+    ASSERT_NE(tina_ring_claim(&ring, &count), nullptr);
+    EXPECT_EQ(tina_ring_room(&ring), 4 - count);
+    tina_ring_publish(&ring, count);
+    EXPECT_EQ(tina_ring_room(&ring), 4 - count);
+    ASSERT_EQ(tina_ring_readable(&ring), count);
+    tina_ring_consume(&ring, count);
+    EXPECT_EQ(tina_ring_room(&ring), 4u);
+}
+
 TEST(Ring, CountersWrapAt2To64) {
     for (uint64_t before = 0; before <= 9; before++) {
         Ring r(4, 8, UINT64_MAX - before);

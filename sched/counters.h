@@ -23,6 +23,15 @@ extern "C" {
     X(sends_pool_empty)                                                                            \
     X(sends_over_share)                                                                            \
     X(sends_bad)                                                                                   \
+    X(sends_channel_full) /* the ring to another shard, or what it may hold */                     \
+    X(sends_quarantined)                                                                           \
+    X(messages_arrived)      /* from other shards */                                               \
+    X(arrivals_stale)        /* dropped: for nobody, or of a former life */                        \
+    X(arrivals_mailbox_full) /* dropped */                                                         \
+    X(arrivals_waited)       /* ticks in which a peer's messages waited for envelopes */           \
+    X(wakes_sent)            /* to other shards */                                                 \
+    X(peers_reborn)                                                                                \
+    X(peers_quarantined)                                                                           \
     X(calls_answered)                                                                              \
     X(calls_failed) /* for any reason */                                                           \
     X(answers_stale)                                                                               \

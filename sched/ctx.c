@@ -6,6 +6,7 @@
 
 #include "core/format.h"
 #include "sched/internal.h"
+#include "sched/links.h"
 
 tina_handle tina_self(const tina_ctx *ctx) {
     return ctx->self->handle;
@@ -17,6 +18,14 @@ uint64_t tina_now_ns(const tina_ctx *ctx) {
 
 uint64_t tina_wall_s(const tina_ctx *ctx) {
     return ctx->shard->now.wall_s;
+}
+
+uint32_t tina_shard_count(const tina_ctx *ctx) {
+    return ctx->shard->link_count ? ctx->shard->link_count : 1;
+}
+
+uint32_t tina_shard_number(const tina_ctx *ctx) {
+    return ctx->shard->number;
 }
 
 const char *tina_backend_name(const tina_ctx *ctx) {
@@ -33,12 +42,15 @@ void ctx_limit_cut(const tina_ctx *ctx) {
 tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                           size_t payload_bytes, uint32_t *envelope) {
     tina_shard *shard = ctx->shard;
+    tina_message *item;
     if (tag < 0 || payload_bytes > TINA_PAYLOAD_BYTES_MAX) {
         COUNT(shard, sends_bad, 1);
         return TINA_SEND_BAD_MESSAGE;
     }
     tina_isolate *receiver = isolate_find(shard, to);
     if (!receiver) {
+        if (is_remote(shard, to))
+            return link_send(shard, ctx->self, to, tag, payload, payload_bytes, &item);
         COUNT(shard, sends_stale, 1);
         return TINA_SEND_STALE;
     }
@@ -55,12 +67,34 @@ tina_send_result(tina_send)(tina_ctx *ctx, tina_handle to, int32_t tag, const vo
     return result;
 }
 
+// A place in the channel first: the fd leaves only when there is one.
+static tina_send_result handoff_away(tina_ctx *ctx, tina_handle to, int32_t tag, tina_fd fd) {
+    tina_shard *shard = ctx->shard;
+    int32_t movable = tina_reactor_movable(shard->reactor, &ctx->self->io, fd);
+    if (movable != 0)
+        return movable == TINA_IO_BUSY ? TINA_SEND_BUSY : TINA_SEND_BAD_FD;
+    if (tag < 0)
+        return TINA_SEND_BAD_MESSAGE;
+    tina_fd_ticket ticket = {0};
+    tina_message *item;
+    tina_send_result result = link_send(shard, ctx->self, to, tag, &ticket, sizeof ticket, &item);
+    if (result != TINA_SEND_OK)
+        return result;
+    int32_t exported = tina_reactor_export(shard->reactor, &ctx->self->io, fd, &ticket);
+    TINA_ASSERT(exported == 0);
+    item->flags = TINA_ITEM_FD;
+    memcpy(item->payload, &ticket, sizeof ticket);
+    return TINA_SEND_OK;
+}
+
 static tina_send_result handoff(tina_ctx *ctx, tina_handle to, int32_t tag, tina_fd fd,
                                 tina_right rights) {
     tina_shard *shard = ctx->shard;
     tina_fd lessened = tina_fd_with_rights(fd, (uint32_t)rights);
     if (tina_fd_is_none(lessened))
         return TINA_SEND_BAD_FD;
+    if (is_remote(shard, to))
+        return handoff_away(ctx, to, tag, lessened);
     tina_isolate *receiver = isolate_find(shard, to);
     int32_t movable = tina_reactor_movable(shard->reactor, &ctx->self->io, fd);
     if (movable != 0)

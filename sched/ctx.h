@@ -34,6 +34,8 @@ typedef enum tina_send_result {
     TINA_SEND_BUSY,         // an op is in flight on the fd or buffer to be handed over
     TINA_SEND_BAD_FD,       // not an fd of the caller's, or without these rights
     TINA_SEND_BAD_TRANSFER, // not a buffer of the caller's
+    TINA_SEND_CHANNEL_FULL, // to another shard, which does not keep up
+    TINA_SEND_QUARANTINED,  // to a shard that has stopped
 } tina_send_result;
 
 // tina_send copies 0 to TINA_PAYLOAD_BYTES_MAX bytes into an envelope and queues it; the tag is 0
@@ -48,6 +50,16 @@ tina_send_result tina_send(tina_ctx *ctx, tina_handle to, int32_t tag, const voi
 //     return tina_call(ctx, store, GET, &key, sizeof key, 1000000000);
 tina_effect tina_call(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                       size_t payload_bytes, uint64_t timeout_ns);
+
+// tina_spawn_on has shard `shard` spawn an isolate, and returns the effect that waits for the
+// outcome as tina_call does: TINA_SPAWNED, whose result may be any of tina_spawn_result, or
+// TINA_CALL_FAILED. args has at most TINA_SPAWN_ON_ARGS_BYTES_MAX bytes.
+tina_effect tina_spawn_on(tina_ctx *ctx, uint32_t shard, const tina_isolate_type *type,
+                          tina_bytes args, uint64_t timeout_ns);
+
+// tina_shard_count returns how many shards the system has; tina_shard_number this one's, from 0.
+uint32_t tina_shard_count(const tina_ctx *ctx);
+uint32_t tina_shard_number(const tina_ctx *ctx);
 
 // What the compiler can know of a message it refuses: a constant payload size that is too large, or
 // a constant tag below 0.

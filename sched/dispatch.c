@@ -374,8 +374,7 @@ static void ctx_envelope(tina_shard *shard, const tina_delivery *delivery) {
         shard->ctx.envelope = delivery->debt.envelope;
     if (message->flags & ENVELOPE_TRANSFER) {
         uint32_t index = message->transfer;
-        uint64_t generation = tina_pool_generation(&shard->transfer_pool, index);
-        shard->ctx.transfer = (tina_transfer){(generation << 32) | index};
+        shard->ctx.transfer = transfer_name(shard, index);
         TINA_ASSERT(shard->transfers[index].mailed);
         shard->transfers[index].mailed = false;
     }

@@ -16,6 +16,7 @@
 #include "reactor/reactor.h"
 #include "sched/ctx.h"
 #include "sched/isolate.h"
+#include "sched/link.h"
 #include "sched/log.h"
 #include "sched/shard.h"
 #include "sched/spec.h"
@@ -142,26 +143,45 @@ enum {
     ENVELOPE_DELIVERED = 2, // ... it is in its receiver's list of unanswered calls
     ENVELOPE_ABANDONED = 4, // ... nobody awaits it any more; discard it
     ENVELOPE_TRANSFER = 8,  // a buffer came with it
+    ENVELOPE_REMOTE = 16,   // a call from another shard, see `remote_calls`
+    ENVELOPE_AWAY = 32,     // holds the place of a call to another shard; in nobody's mailbox
 };
 
 typedef struct monitor_entry {
     tina_handle who;
     tina_exit_reason reason; // once down
-    uint32_t owner;
-    uint32_t owner_next; // of the owner's monitors; once down, of its events
+    uint32_t owner;          // NONE: it is on shard `peer`, and this is its entry of the watched
+    uint32_t owner_next;     // of the owner's monitors; once down, of its events
     uint32_t owner_prev;
     uint32_t who_next; // of the monitors of who
     uint32_t who_prev;
     uint32_t due; // once down: deliverable when the owner's mail_taken is there
     bool down;
+    bool late;         // waits in its link's list for messages up to `position`
+    uint32_t credit;   // of one across shards, else NONE
+    uint32_t peer;     // with it
+    uint64_t position; // late
 } monitor_entry;
 
+typedef struct shard_link shard_link;
+
+// Who asked, of an envelope with ENVELOPE_REMOTE.
+typedef struct remote_call {
+    uint32_t peer;
+    uint32_t credit;
+} remote_call;
+
+// Of a buffer of this shard's, or of one that another shard has lent it: those follow this shard's
+// own in the table, each peer's together, in the order of its own table.
 typedef struct transfer_entry {
     uint32_t owner;
     uint32_t owner_next;
     uint32_t owner_prev;
-    bool kept;   // beyond the handler that received it
-    bool mailed; // in a message to its owner that is not delivered: not to be used yet
+    uint32_t generation; // of a borrowed one, at its lender
+    bool kept;           // beyond the handler that received it
+    bool mailed;         // in a message to its owner that is not delivered: not to be used yet
+    bool lent;           // ours, with another shard: nobody's here
+    bool borrowed;       // another shard's, with us
 } transfer_entry;
 
 // What is known of a node of the tree besides its policy, found by the node's index.
@@ -246,6 +266,9 @@ struct tina_shard {
     tina_pool monitor_pool;
     transfer_entry *transfers;
     uint8_t *transfer_memory;
+    uint32_t borrowed; // in use
+    uint32_t lent;     // of ours
+    uint32_t transfer_entries;
     uint64_t transfer_stride;
     tina_pool transfer_pool;
     uint32_t timer_count;
@@ -276,6 +299,15 @@ struct tina_shard {
     fault_log faults;
     uint16_t *type_index; // numbers from 1, see types.c
     uint32_t type_index_mask;
+    tina_shard_options options;
+    shard_link *links; // to each shard, this one too; none when there is but one
+    tina_inlet *inlets;
+    remote_call *remote_calls; // of each envelope
+    uint32_t link_count;
+    uint32_t link_credits;
+    uint32_t link_share; // of the envelopes, what one peer may fill
+    uint32_t life;       // 1 at first
+    uint32_t watches;    // monitors of other shards
     tina_log_ring log;
     shard_counters counters;
     tina_wheel wheel;
@@ -352,10 +384,15 @@ void types_index(tina_shard *shard);
 tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolate *receiver,
                               int32_t tag, const void *payload, size_t payload_bytes,
                               uint32_t *envelope);
+void link_envelope_give(tina_shard *shard, uint32_t index);
 // envelope_give ends an envelope, and its sender's charge for it when that still lives. Its `from`
 // is the shard's own writing, so it needs no checking.
 static inline void envelope_give(tina_shard *shard, uint32_t index) {
     tina_handle from = shard->envelopes[index].from;
+    if (__builtin_expect(tina_handle_shard(from) != shard->number, false)) {
+        link_envelope_give(shard, index);
+        return;
+    }
     tina_isolate *sender = &shard->types[tina_handle_type(from)].isolates[tina_handle_slot(from)];
     if (sender->handle.bits == from.bits) {
         TINA_ASSERT(sender->sent_in_use > 0);
@@ -363,6 +400,7 @@ static inline void envelope_give(tina_shard *shard, uint32_t index) {
     }
     tina_pool_give_slot(&shard->envelope_pool, index);
 }
+void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t envelope);
 void mailbox_drop(tina_shard *shard, tina_isolate *ended);
 
 // calls.c
@@ -372,6 +410,10 @@ void call_fail(tina_shard *shard, tina_isolate *caller, tina_call_failure failur
 void call_dropped(tina_shard *shard, const tina_message *request, uint32_t envelope);
 void call_abandon(tina_shard *shard, tina_isolate *caller);
 void call_end(tina_shard *shard, tina_isolate *caller, tina_call_failure failure);
+// For calls across shards: of the caller's side, by its tina_caller, and of the callee's.
+void call_answered(tina_shard *shard, uint64_t caller, const tina_message *item);
+void call_failed(tina_shard *shard, uint64_t caller, tina_call_failure failure);
+void call_disowned(tina_shard *shard, uint32_t envelope);
 void calls_drop(tina_shard *shard, tina_isolate *callee);
 
 // lifecycle.c: birth and death.
@@ -416,6 +458,10 @@ bool monitor_end(tina_shard *shard, tina_isolate *owner, tina_monitor monitor);
 void monitors_tell(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason);
 bool down_event(tina_shard *shard, tina_isolate *owner, tina_message *event);
 void monitors_drop(tina_shard *shard, tina_isolate *ended);
+void monitor_down(tina_shard *shard, uint64_t monitor, tina_exit_reason reason, uint64_t position);
+void monitors_late(tina_shard *shard, shard_link *link);
+uint32_t watch_set(tina_shard *shard, tina_isolate *watched, uint32_t peer, uint32_t credit);
+void watch_end(tina_shard *shard, uint32_t index);
 
 // transfers.c
 tina_transfer transfer_take(tina_shard *shard, tina_isolate *owner);
@@ -428,6 +474,19 @@ bool transfers_hold(const tina_shard *shard, const void *data);
 bool transfer_lets_read(const tina_shard *shard, const tina_isolate *owner, const void *data,
                         size_t bytes);
 void transfers_drop(tina_shard *shard, tina_isolate *ended);
+void transfer_own(tina_shard *shard, tina_isolate *owner, uint32_t index);
+void transfer_disown(tina_shard *shard, uint32_t index);
+tina_transfer transfer_name(const tina_shard *shard, uint32_t index);
+
+// loans.c: buffers that are with another shard than their own.
+void loan_end(tina_shard *shard, uint32_t index);
+void loans_home(tina_shard *shard, uint32_t peer);
+void loans_return(tina_shard *shard);
+void loan_refuse(tina_shard *shard, uint32_t peer, const tina_message *item);
+uint32_t loan_arrive(tina_shard *shard, uint32_t peer, const tina_message *item,
+                     tina_isolate *receiver);
+tina_send_result loan_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
+                           size_t payload_bytes, uint32_t index);
 
 // dispatch.c
 void dispatch_ready(tina_shard *shard);

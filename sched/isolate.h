@@ -36,8 +36,9 @@ static inline tina_bytes tina_bytes_of(const void *data, size_t bytes) {
     return view;
 }
 
-#define TINA_PAYLOAD_BYTES_MAX 96u
-#define TINA_ARGS_BYTES_MAX    96u
+#define TINA_PAYLOAD_BYTES_MAX       96u
+#define TINA_ARGS_BYTES_MAX          96u
+#define TINA_SPAWN_ON_ARGS_BYTES_MAX 80u // of one on another shard
 
 // Tags of a user's messages are 0 or more; the runtime's events are below 0:
 enum {
@@ -46,6 +47,7 @@ enum {
     TINA_SHUTDOWN = -3,    // the system drains: finish, then return done
     TINA_DOWN = -4,        // message->down: an isolate that is monitored has ended
     TINA_CALL_FAILED = -5, // message->call: the awaited call has no reply
+    TINA_SPAWNED = -6,     // message->spawn: what became of tina_spawn_on
     // message->io; the tag is TINA_IO_DONE minus the op's kind.
     TINA_IO_DONE = -256,
     TINA_IO_ACCEPT_DONE = TINA_IO_DONE - TINA_OP_ACCEPT,
@@ -83,6 +85,7 @@ typedef enum tina_exit_kind {
     TINA_EXIT_FAULT,      // the code is the signal: SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT
     TINA_EXIT_OVERFLOW,   // of the stack
     TINA_EXIT_RUNAWAY,    // ran for longer than a handler may
+    TINA_EXIT_SHARD,      // a monitor's only: its shard, number `code`, began anew or stopped
     TINA_EXIT_UNKNOWN,    // a monitor's only: it had ended before it was monitored
 } tina_exit_kind;
 
@@ -104,13 +107,22 @@ typedef enum tina_call_failure {
     TINA_CALL_BAD_MESSAGE,  // tag below 0, or payload over TINA_PAYLOAD_BYTES_MAX
     TINA_CALL_DIED,         // the target ended without a reply
     TINA_CALL_TIMED_OUT,
-    TINA_CALL_CANCELED, // by shutdown
+    TINA_CALL_CANCELED,     // by shutdown
+    TINA_CALL_NO_CREDIT,    // as many calls and monitors wait for that shard as may
+    TINA_CALL_CHANNEL_FULL, // the target's shard does not keep up
+    TINA_CALL_QUARANTINED,  // the target's shard has stopped
 } tina_call_failure;
 
 typedef struct tina_call_event {
     tina_handle target;
     int32_t failure; // tina_call_failure
 } tina_call_event;
+
+typedef struct tina_spawn_event {
+    tina_handle child;
+    int32_t result; // tina_spawn_result
+    int32_t reserved;
+} tina_spawn_event;
 
 // Whom to answer: taken from a message that is a call, good until it is answered, however much
 // later. None when all bits are zero: the message is not a call.
@@ -147,6 +159,7 @@ typedef struct tina_message {
         tina_timer_event timer;
         tina_down_event down;
         tina_call_event call;
+        tina_spawn_event spawn;
     };
 } tina_message;
 

@@ -6,7 +6,7 @@
 
 #include "sched/internal.h"
 
-static void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t index) {
+void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t index) {
     if (receiver->mail_first == NONE)
         receiver->mail_first = index;
     else

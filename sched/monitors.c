@@ -2,8 +2,13 @@
 //
 // Monitors. One stands in two lists while set: its owner's, and that of the isolate it watches.
 // When that one ends it leaves both for its owner's events, which need no message.
+//
+// Of one that is set across shards, the owner's shard has an entry in the owner's list only, and
+// the other's an entry without an owner in the list of the watched: they know each other by the
+// number of a credit (links.h).
 
 #include "sched/internal.h"
+#include "sched/links.h"
 
 static tina_monitor name_of(const tina_shard *shard, uint32_t index) {
     uint32_t generation = tina_pool_generation(&shard->monitor_pool, index);
@@ -25,8 +30,37 @@ static void owner_unlink(tina_shard *shard, uint32_t index) {
         shard->monitors[at->owner_next].owner_prev = at->owner_prev;
 }
 
+// An entry of the owner's side knows its credit, and is in no list of the watched.
+static bool is_away(const tina_shard *shard, uint32_t index) {
+    const monitor_entry *at = &shard->monitors[index];
+    return at->owner != NONE && at->credit != NONE;
+}
+
+// An event that waits for messages is in a list of its link, through who_next and who_prev.
+static void late_unlink(tina_shard *shard, uint32_t index) {
+    monitor_entry *at = &shard->monitors[index];
+    shard_link *link = &shard->links[at->peer];
+    if (at->who_prev == NONE)
+        link->late_first = at->who_next;
+    else
+        shard->monitors[at->who_prev].who_next = at->who_next;
+    if (at->who_next == NONE)
+        link->late_last = at->who_prev;
+    else
+        shard->monitors[at->who_next].who_prev = at->who_prev;
+    at->late = false;
+}
+
 static void who_unlink(tina_shard *shard, uint32_t index) {
     const monitor_entry *at = &shard->monitors[index];
+    if (is_away(shard, index)) {
+        credit_abandon(shard, at->peer, at->credit);
+        return;
+    }
+    if (at->late) {
+        late_unlink(shard, index);
+        return;
+    }
     if (at->who_prev == NONE)
         isolate_find(shard, at->who)->watcher_first = at->who_next;
     else
@@ -52,9 +86,53 @@ static void down_append(tina_shard *shard, uint32_t index, tina_exit_reason reas
     isolate_control(shard, owner, CONTROL_DOWN);
 }
 
+static void owner_link(tina_shard *shard, tina_isolate *owner, uint32_t index) {
+    monitor_entry *at = &shard->monitors[index];
+    at->owner_next = owner->monitor_first;
+    if (at->owner_next != NONE)
+        shard->monitors[at->owner_next].owner_prev = index;
+    owner->monitor_first = index;
+}
+
+static void watcher_link(tina_shard *shard, tina_isolate *watched, uint32_t index) {
+    monitor_entry *at = &shard->monitors[index];
+    at->who_next = watched->watcher_first;
+    if (at->who_next != NONE)
+        shard->monitors[at->who_next].who_prev = index;
+    watched->watcher_first = index;
+}
+
+// A monitor across shards, or of one that is gone; false when the peer has no credit left.
+static bool away_begin(tina_shard *shard, tina_isolate *owner, uint32_t index) {
+    monitor_entry *at = &shard->monitors[index];
+    uint32_t peer = tina_handle_shard(at->who);
+    tina_message *item;
+    tina_call_failure failure = TINA_CALL_STALE;
+    uint32_t credit = peer == shard->number
+                          ? NONE
+                          : credit_take(shard, peer, CREDIT_WATCH, name_of(shard, index).bits,
+                                        TINA_ITEM_WATCH, &item, &failure);
+    if (credit == NONE) {
+        if (failure != TINA_CALL_STALE && failure != TINA_CALL_QUARANTINED)
+            return false;
+        down_append(shard, index, (tina_exit_reason){TINA_EXIT_UNKNOWN, 0});
+        return true;
+    }
+    item->to = at->who;
+    at->peer = peer;
+    at->credit = credit;
+    owner_link(shard, owner, index);
+    return true;
+}
+
+// What other shards may watch has room of its own.
+static bool monitor_allowed(const tina_shard *shard) {
+    return shard->monitor_pool.live - shard->watches < shard->spec->monitor_count;
+}
+
 tina_monitor monitor_set(tina_shard *shard, tina_isolate *owner, tina_handle who) {
     tina_pool_ref ref;
-    if (tina_pool_take(&shard->monitor_pool, &ref) != TINA_POOL_OK) {
+    if (!monitor_allowed(shard) || tina_pool_take(&shard->monitor_pool, &ref) != TINA_POOL_OK) {
         COUNT(shard, monitors_refused, 1);
         return (tina_monitor){0};
     }
@@ -66,20 +144,77 @@ tina_monitor monitor_set(tina_shard *shard, tina_isolate *owner, tina_handle who
         .owner = isolate_index(shard, owner),
         .owner_prev = NONE,
         .who_prev = NONE,
+        .credit = NONE,
     };
-    if (!watched) {
-        down_append(shard, ref.slot, (tina_exit_reason){TINA_EXIT_UNKNOWN, 0});
-        return name_of(shard, ref.slot);
+    if (watched) {
+        owner_link(shard, owner, ref.slot);
+        watcher_link(shard, watched, ref.slot);
+    } else if (!away_begin(shard, owner, ref.slot)) {
+        monitor_give(shard, ref.slot);
+        COUNT(shard, monitors_refused, 1);
+        return (tina_monitor){0};
     }
-    at->owner_next = owner->monitor_first;
-    if (at->owner_next != NONE)
-        shard->monitors[at->owner_next].owner_prev = ref.slot;
-    owner->monitor_first = ref.slot;
-    at->who_next = watched->watcher_first;
-    if (at->who_next != NONE)
-        shard->monitors[at->who_next].who_prev = ref.slot;
-    watched->watcher_first = ref.slot;
     return name_of(shard, ref.slot);
+}
+
+uint32_t watch_set(tina_shard *shard, tina_isolate *watched, uint32_t peer, uint32_t credit) {
+    tina_pool_ref ref;
+    tina_pool_result taken = tina_pool_take(&shard->monitor_pool, &ref);
+    TINA_ASSERT(taken == TINA_POOL_OK); // one for each credit of each peer
+    shard->watches++;
+    shard->monitors[ref.slot] = (monitor_entry){
+        .who = watched->handle,
+        .owner = NONE,
+        .who_prev = NONE,
+        .peer = peer,
+        .credit = credit,
+    };
+    watcher_link(shard, watched, ref.slot);
+    return ref.slot;
+}
+
+static void watch_give(tina_shard *shard, uint32_t index) {
+    TINA_ASSERT(shard->watches > 0);
+    shard->watches--;
+    monitor_give(shard, index);
+}
+
+void watch_end(tina_shard *shard, uint32_t index) {
+    TINA_ASSERT(shard->monitors[index].owner == NONE);
+    who_unlink(shard, index);
+    watch_give(shard, index);
+}
+
+// monitor_down is for the end of an isolate on another shard, which had sent messages up to
+// `position`. Those may not be in yet, and come first.
+void monitor_down(tina_shard *shard, uint64_t monitor, tina_exit_reason reason, uint64_t position) {
+    uint32_t index = (uint32_t)monitor;
+    TINA_ASSERT(is_away(shard, index));
+    monitor_entry *at = &shard->monitors[index];
+    shard_link *link = &shard->links[at->peer];
+    at->credit = NONE;
+    at->late = true;
+    at->reason = reason;
+    at->position = position;
+    at->who_next = NONE;
+    at->who_prev = link->late_last;
+    if (link->late_last == NONE)
+        link->late_first = index;
+    else
+        shard->monitors[link->late_last].who_next = index;
+    link->late_last = index;
+}
+
+void monitors_late(tina_shard *shard, shard_link *link) {
+    while (link->late_first != NONE) {
+        uint32_t index = link->late_first;
+        const monitor_entry *at = &shard->monitors[index];
+        if ((int64_t)(link->in->messages.consumer.head - at->position) < 0)
+            return;
+        late_unlink(shard, index);
+        owner_unlink(shard, index);
+        down_append(shard, index, at->reason);
+    }
 }
 
 static void down_unlink(tina_shard *shard, tina_isolate *owner, uint32_t index) {
@@ -115,7 +250,13 @@ bool monitor_end(tina_shard *shard, tina_isolate *owner, tina_monitor monitor) {
 void monitors_tell(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason) {
     while (ended->watcher_first != NONE) {
         uint32_t index = ended->watcher_first;
-        ended->watcher_first = shard->monitors[index].who_next;
+        const monitor_entry *at = &shard->monitors[index];
+        ended->watcher_first = at->who_next;
+        if (at->owner == NONE) {
+            request_down(shard, at->peer, at->credit, reason);
+            watch_give(shard, index);
+            continue;
+        }
         owner_unlink(shard, index);
         down_append(shard, index, reason);
     }

@@ -7,6 +7,7 @@
 #include "core/format.h"
 #include "sched/internal.h"
 #include "sched/layout.h"
+#include "sched/links.h"
 #include "sched/spec_tree.h"
 
 static uint64_t slots_of(const tina_spec *spec, uint32_t type) {
@@ -67,6 +68,46 @@ static tina_reactor_config reactor_config(const tina_spec *spec,
     };
 }
 
+// Three quarters of the budget are for messages, one for control, which is so large that no answer
+// ever lacks its place: of two lives of the asker, and room to spare for news.
+#define CREDITS_MAX 1024u
+
+typedef struct link_size {
+    uint32_t peers; // beside this shard
+    uint32_t credits;
+    uint32_t message_count; // of one inlet
+    uint32_t control_count;
+} link_size;
+
+static link_size link_measure(const tina_spec *spec, const tina_shard_options *options) {
+    link_size size = {.peers = options->shard_count > 1 ? options->shard_count - 1 : 0};
+    if (size.peers == 0)
+        return size;
+    uint64_t items = spec->channel_bytes / sizeof(tina_message) / size.peers;
+    uint64_t credits = items / 4 / 4;
+    uint64_t messages = items * 3 / 4;
+    size.credits = (uint32_t)(credits < 16 ? 16 : credits > CREDITS_MAX ? CREDITS_MAX : credits);
+    size.message_count = (uint32_t)tina_round_up_pow2(messages < 64 ? 64 : messages / 2 + 1);
+    size.control_count = (uint32_t)tina_round_up_pow2(4 * (uint64_t)size.credits + 8);
+    return size;
+}
+
+// Monitors that other shards may set on isolates of this one.
+static uint64_t monitors_of(const tina_spec *spec, const tina_shard_options *options) {
+    link_size links = link_measure(spec, options);
+    return spec->monitor_count + (uint64_t)links.peers * links.credits;
+}
+
+// This shard's buffers, and those of every shard, which may be lent to it.
+static uint64_t transfer_entries_of(const tina_spec *spec, const tina_shard_options *options) {
+    uint64_t tables = options->shard_count > 1 ? (uint64_t)options->shard_count + 1 : 1;
+    return spec->transfer_count * tables;
+}
+
+static uint64_t returns_of(const tina_spec *spec) {
+    return tina_round_up_pow2(spec->transfer_count ? spec->transfer_count : 1);
+}
+
 static tina_layout_part type_part(const tina_spec *spec, uint32_t type, uint32_t which) {
     tina_pool_config pool = struct_pool(spec, type);
     uint64_t count = slots_of(spec, type);
@@ -91,8 +132,13 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
     uint64_t timers = timers_of(spec);
     tina_pool_config messages = number_pool(spec->message_count);
     tina_pool_config timer_numbers = number_pool(timers);
-    tina_pool_config monitors = number_pool(spec->monitor_count);
+    uint64_t monitor_count = monitors_of(spec, options);
+    tina_pool_config monitors = number_pool(monitor_count);
     tina_pool_config transfers = number_pool(spec->transfer_count);
+    link_size links = link_measure(spec, options);
+    uint64_t shards = links.peers ? links.peers + 1 : 0;
+    uint64_t entries = transfer_entries_of(spec, options);
+    uint64_t returns = shards * returns_of(spec);
     tina_reactor_config reactor = reactor_config(spec, options);
     tree_size tree = tree_measure(spec);
     const tina_tree_config config = {tree.node_count, tree.group_count, tree.window_count};
@@ -109,15 +155,14 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
         [TINA_PART_TIMER_METADATA] = {"timers' generations", timers,
                                       tina_pool_metadata_bytes(&timer_numbers)},
         [TINA_PART_TIMERS] = {"timers and deadlines", timers, timers * sizeof(tina_wheel_entry)},
-        [TINA_PART_MONITOR_METADATA] = {"monitors' generations", spec->monitor_count,
+        [TINA_PART_MONITOR_METADATA] = {"monitors' generations", monitor_count,
                                         tina_pool_metadata_bytes(&monitors)},
-        [TINA_PART_MONITORS] = {"monitors", spec->monitor_count,
-                                spec->monitor_count * sizeof(monitor_entry)},
+        [TINA_PART_MONITORS] = {"monitors", monitor_count, monitor_count * sizeof(monitor_entry)},
         [TINA_PART_TRANSFER_METADATA] = {"transfer buffers' generations", spec->transfer_count,
                                          spec->transfer_count ? tina_pool_metadata_bytes(&transfers)
                                                               : 0},
-        [TINA_PART_TRANSFER_RECORDS] = {"transfer buffers' owners", spec->transfer_count,
-                                        spec->transfer_count * sizeof(transfer_entry)},
+        [TINA_PART_TRANSFER_RECORDS] = {"transfer buffers' owners", entries,
+                                        entries * sizeof(transfer_entry)},
         [TINA_PART_TRANSFERS] = {"transfer buffers", spec->transfer_count,
                                  (uint64_t)spec->transfer_count * spec->transfer_bytes},
         [TINA_PART_TREE] = {"supervision tree", tree.node_count, tina_tree_bytes(&config)},
@@ -129,6 +174,21 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
                                  tree.keeps_args ? tree.node_count * sizeof(child_args) : 0},
         [TINA_PART_ISOLATE_NODES] = {"isolates' places in the tree", isolates,
                                      isolates * sizeof(tina_node)},
+        [TINA_PART_LINKS] = {"links to shards", shards, shards * sizeof(shard_link)},
+        [TINA_PART_INLETS] = {"channels' ends", shards, shards * sizeof(tina_inlet)},
+        [TINA_PART_INLET_MESSAGES] = {"channels' messages", shards * links.message_count,
+                                      shards * links.message_count * sizeof(tina_message)},
+        [TINA_PART_INLET_CONTROL] = {"channels' control", shards * links.control_count,
+                                     shards * links.control_count * sizeof(tina_message)},
+        [TINA_PART_INLET_RETURNS] = {"channels' returning buffers", returns,
+                                     returns * sizeof(uint64_t)},
+        [TINA_PART_CREDITS] = {"calls and monitors across shards", shards * links.credits,
+                               shards * links.credits * sizeof(credit_entry)},
+        [TINA_PART_REQUESTS] = {"those of other shards", shards * links.credits,
+                                shards * links.credits * sizeof(request_entry)},
+        [TINA_PART_REMOTE_CALLS] = {"messages' callers on other shards",
+                                    shards ? spec->message_count : 0,
+                                    shards ? spec->message_count * sizeof(remote_call) : 0},
         [TINA_PART_REACTOR] = {"reactor, ops, fds, receive buffers", 1,
                                tina_reactor_bytes(&reactor)},
         [TINA_PART_SCRATCH] = {"scratch", 1, spec->scratch_bytes},
@@ -199,6 +259,49 @@ static void transfers_build(tina_shard *shard, const shard_carver *carver) {
     shard->transfers = carve(carver, TINA_PART_TRANSFER_RECORDS);
     shard->transfer_memory = carve(carver, TINA_PART_TRANSFERS);
     shard->transfer_stride = carver->spec->transfer_bytes;
+    shard->transfer_entries = (uint32_t)transfer_entries_of(carver->spec, carver->options);
+    for (uint32_t i = 0; i < shard->transfer_entries; i++)
+        shard->transfers[i] = (transfer_entry){.owner = NONE};
+}
+
+static void inlet_build(tina_inlet *inlet, uint32_t number, const link_size *size,
+                        tina_message *messages, tina_message *control, uint64_t *returns,
+                        uint32_t return_count) {
+    tina_ring_init(&inlet->returns, returns + (size_t)number * return_count, return_count,
+                   sizeof(uint64_t), 0);
+    tina_ring_init(&inlet->messages, messages + (size_t)number * size->message_count,
+                   size->message_count, sizeof(tina_message), 0);
+    tina_ring_init(&inlet->control, control + (size_t)number * size->control_count,
+                   size->control_count, sizeof(tina_message), 0);
+    tina_sleeper_init(&inlet->sleeper);
+}
+
+static void links_build(tina_shard *shard, const shard_carver *carver) {
+    link_size size = link_measure(carver->spec, carver->options);
+    shard->options = *carver->options;
+    if (size.peers == 0)
+        return;
+    shard->link_count = size.peers + 1;
+    shard->link_credits = size.credits;
+    uint32_t share = carver->spec->message_count / 2 / size.peers;
+    shard->link_share = share > 0 ? share : 1;
+    shard->links = carve(carver, TINA_PART_LINKS);
+    shard->inlets = carve(carver, TINA_PART_INLETS);
+    tina_message *messages = carve(carver, TINA_PART_INLET_MESSAGES);
+    tina_message *control = carve(carver, TINA_PART_INLET_CONTROL);
+    uint64_t *returns = carve(carver, TINA_PART_INLET_RETURNS);
+    credit_entry *credits = carve(carver, TINA_PART_CREDITS);
+    request_entry *requests = carve(carver, TINA_PART_REQUESTS);
+    shard->remote_calls = carve(carver, TINA_PART_REMOTE_CALLS);
+    for (uint32_t i = 0; i < shard->link_count; i++) {
+        inlet_build(&shard->inlets[i], i, &size, messages, control, returns,
+                    (uint32_t)returns_of(carver->spec));
+        shard->links[i] = (shard_link){
+            .credits = credits + (size_t)i * size.credits,
+            .requests = requests + (size_t)i * size.credits,
+            .peer_life = 1,
+        };
+    }
 }
 
 static void supervision_build(tina_shard *shard, const shard_carver *carver) {
@@ -239,12 +342,13 @@ static void shard_build(tina_shard *shard, const shard_carver *carver) {
     tina_pool_config timers = number_pool(timers_of(spec));
     tina_pool_init(&shard->timer_pool, &timers, carve(carver, TINA_PART_TIMER_METADATA), NULL);
     shard->timers = carve(carver, TINA_PART_TIMERS);
-    tina_pool_config monitors = number_pool(spec->monitor_count);
+    tina_pool_config monitors = number_pool(monitors_of(spec, carver->options));
     tina_pool_init(&shard->monitor_pool, &monitors, carve(carver, TINA_PART_MONITOR_METADATA),
                    NULL);
     shard->monitors = carve(carver, TINA_PART_MONITORS);
     transfers_build(shard, carver);
     supervision_build(shard, carver);
+    links_build(shard, carver);
     shard_begin(shard);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sched/internal.h"
+#include "sched/links.h"
 
 static void isolates_begin(tina_shard *shard) {
     for (uint32_t i = 0; i < shard->isolate_count; i++) {
@@ -31,13 +32,14 @@ static void gauges_begin(tina_shard *shard) {
     GAUGE(shard, messages_in_use, 0);
     GAUGE(shard, timers_in_use, 0);
     GAUGE(shard, monitors_in_use, 0);
-    GAUGE(shard, transfers_in_use, 0);
 }
 
 void shard_begin(tina_shard *shard) {
     isolates_begin(shard);
     gauges_begin(shard);
     shard->user_timers = 0;
+    shard->watches = 0;
+    credits_begin(shard);
     shard->stop = false;
     tina_wheel_init(&shard->wheel, shard->timers, shard->now.monotonic_ns);
     supervision_open(shard);
@@ -56,7 +58,7 @@ bool tina_shard_rebuild(tina_shard *shard) {
     number_pool_begin(&shard->timer_pool);
     number_pool_begin(&shard->monitor_pool);
     if (shard->spec->transfer_count)
-        number_pool_begin(&shard->transfer_pool);
+        loans_return(shard);
     tina_bump_reset(&shard->scratch);
     if (shard->memory)
         memset(shard->memory, 0, shard->spec->shard_memory_bytes);

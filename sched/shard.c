@@ -3,13 +3,16 @@
 #include "sched/shard.h"
 
 #include "sched/internal.h"
+#include "sched/links.h"
 
 static void phase_begin(tina_shard *shard, tina_time now);
+static void phase_receive(tina_shard *shard);
 static void phase_complete_io(tina_shard *shard);
 static void phase_expire_timers(tina_shard *shard);
 static void phase_dispatch(tina_shard *shard);
 static void phase_supervise(tina_shard *shard);
 static void phase_submit_io(tina_shard *shard);
+static void phase_publish(tina_shard *shard);
 static void phase_flush_log(tina_shard *shard);
 static tina_tick tick_result(tina_shard *shard);
 static tina_tick tick_broken(tina_shard *shard);
@@ -21,12 +24,14 @@ static void tick_run(void *shard_) {
     tina_shard *shard = shard_;
     if (!shard->cut) {
         phase_begin(shard, shard->next);
+        phase_receive(shard);
         phase_complete_io(shard);
         phase_expire_timers(shard);
     }
     phase_dispatch(shard);
     phase_supervise(shard);
     phase_submit_io(shard);
+    phase_publish(shard);
     phase_flush_log(shard);
     if (TINA_VERIFY_ON)
         shard_verify_in_turn(shard);
@@ -70,6 +75,10 @@ static void phase_begin(tina_shard *shard, tina_time now) {
     yielded_join(shard);
 }
 
+static void phase_receive(tina_shard *shard) {
+    links_receive(shard);
+}
+
 #define EVENTS_A_REAP 64
 
 static void phase_complete_io(tina_shard *shard) {
@@ -106,6 +115,10 @@ static void phase_submit_io(tina_shard *shard) {
     tina_reactor_flush(shard->reactor);
 }
 
+static void phase_publish(tina_shard *shard) {
+    links_publish(shard);
+}
+
 static void phase_flush_log(tina_shard *shard) {
     if (!tina_log_is_empty(&shard->log))
         tina_log_flush(&shard->log, shard->now.wall_s);
@@ -130,7 +143,8 @@ static tina_tick tick_result(tina_shard *shard) {
         .gave_up = shard->tree_ended && shard->end_cause == TINA_END_BUDGET,
         .stop = shard->stop || (shard->tree_ended && shard->end_cause == TINA_END_AUTO_SHUTDOWN),
         .stop_status = shard->stop_status,
-        .busy = shard->ready.first != NONE || shard->yielded.first != NONE || steps_ns == 0,
+        .busy = shard->ready.first != NONE || shard->yielded.first != NONE || steps_ns == 0 ||
+                links_are_behind(shard),
         .until_ns =
             least(tina_wheel_next_ns(&shard->wheel), least(steps_ns, drains_next_ns(shard))),
     };

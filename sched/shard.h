@@ -19,6 +19,7 @@
 #include "arena/arena.h"
 #include "reactor/reactor.h"
 #include "sched/counters.h"
+#include "sched/link.h"
 #include "sched/spec.h"
 #include "supervise/trap.h"
 
@@ -40,7 +41,11 @@ typedef size_t (*tina_log_write)(void *where, const char *text, size_t bytes);
 typedef size_t (*tina_symbolise)(void *where, uintptr_t pc, char *out, size_t capacity);
 
 typedef struct tina_shard_options {
-    uint32_t number; // of this shard
+    uint32_t number;      // of this shard
+    uint32_t shard_count; // of the system; 0 is 1
+    // Wakes another shard that sleeps; from the thread of this one.
+    void (*wake)(void *where, uint32_t peer);
+    void *wake_where;
     const tina_reactor_backend *backend;
     void *backend_options;
     tina_log_write log_write;
@@ -74,6 +79,21 @@ typedef struct tina_tick {
     // the shard may only be rebuilt or left as it is.
     const tina_fault *broken;
 } tina_tick;
+
+// tina_shard_inlet returns where shard `peer` puts what it sends to this one. tina_shard_connect
+// says where this one puts what it sends to `peer`. Both sides are connected before either ticks.
+tina_inlet *tina_shard_inlet(tina_shard *shard, uint32_t peer);
+void tina_shard_connect(tina_shard *shard, uint32_t peer, tina_inlet *outlet);
+
+// tina_shard_transfers returns where this shard's transfer buffers are, for tina_shard_borrow to
+// tell a peer, which can then be lent them. All shards have as many, of one size.
+void *tina_shard_transfers(tina_shard *shard);
+void tina_shard_borrow(tina_shard *shard, uint32_t peer, void *transfers);
+
+// tina_shard_doze announces that the loop will block, and returns false when something has come in
+// meanwhile, so that it must not. Either way tina_shard_rouse follows, after blocking if it did.
+bool tina_shard_doze(tina_shard *shard);
+void tina_shard_rouse(tina_shard *shard);
 
 // tina_shard_tick runs one tick. It never blocks. A fault in a handler ends its isolate, and the
 // tick goes on.

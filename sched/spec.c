@@ -141,6 +141,8 @@ static void defaults_fill(tina_spec *spec) {
     default_to(&spec->call_max, 65536);
     if (spec->shutdown_timeout_ns == 0)
         spec->shutdown_timeout_ns = shutdown_default(spec);
+    if (spec->channel_bytes == 0)
+        spec->channel_bytes = UINT64_C(4) << 20;
     default_to(&spec->rebuild_max, 3);
     if (spec->rebuild_max == TINA_INTENSITY_NONE)
         spec->rebuild_max = 0;

@@ -95,8 +95,10 @@ typedef struct tina_spec {
     uint32_t tick_batch;         // dispatches a tick at most; default 1,024
     uint32_t call_max;           // ctx calls in one handler at most; default 65,536
 
-    uint32_t rebuild_max;         // of the shard within rebuild_period_ns, as when the root gives
-                                  // up; default 3, or TINA_INTENSITY_NONE
+    uint64_t channel_bytes; // what other shards may have sent and this one not received, together;
+                            // default 4 MiB
+    uint32_t rebuild_max;   // of the shard within rebuild_period_ns, as when the root gives
+                            // up; default 3, or TINA_INTENSITY_NONE
     uint64_t rebuild_period_ns;   // default 60 s
     uint64_t shutdown_timeout_ns; // from the first signal to force; default what the tree's
                                   // children may take one after the other, and 5 s

@@ -5,16 +5,41 @@
 // before.
 
 #include "sched/internal.h"
+#include "sched/links.h"
 
 static uint8_t *memory_of(const tina_shard *shard, uint32_t index) {
-    return shard->transfer_memory + index * shard->transfer_stride;
+    uint32_t count = shard->transfer_pool.slot_count;
+    if (index < count)
+        return shard->transfer_memory + index * shard->transfer_stride;
+    const shard_link *lender = &shard->links[index / count - 1];
+    return lender->transfer_memory + index % count * shard->transfer_stride;
 }
 
-static tina_pool_ref ref_of(tina_transfer transfer) {
-    return (tina_pool_ref){(uint32_t)transfer.bits, (uint32_t)(transfer.bits >> 32)};
+static bool is_borrowed(const tina_shard *shard, uint32_t index) {
+    return index >= shard->transfer_pool.slot_count;
 }
 
-static void owner_link(tina_shard *shard, tina_isolate *owner, uint32_t index) {
+// Borrowed buffers have their lender's generation.
+tina_transfer transfer_name(const tina_shard *shard, uint32_t index) {
+    uint64_t generation = is_borrowed(shard, index)
+                              ? shard->transfers[index].generation
+                              : tina_pool_generation(&shard->transfer_pool, index);
+    return (tina_transfer){(generation << 32) | index};
+}
+
+static bool is_live(const tina_shard *shard, tina_transfer transfer) {
+    uint32_t index = (uint32_t)transfer.bits;
+    uint32_t generation = (uint32_t)(transfer.bits >> 32);
+    if (shard->transfer_pool.slot_count == 0)
+        return false;
+    if (!is_borrowed(shard, index))
+        return tina_pool_holds(&shard->transfer_pool, (tina_pool_ref){index, generation}) &&
+               !shard->transfers[index].lent;
+    return index < shard->transfer_entries && shard->transfers[index].borrowed &&
+           shard->transfers[index].generation == generation;
+}
+
+void transfer_own(tina_shard *shard, tina_isolate *owner, uint32_t index) {
     transfer_entry *at = &shard->transfers[index];
     at->owner = isolate_index(shard, owner);
     at->owner_prev = NONE;
@@ -24,7 +49,7 @@ static void owner_link(tina_shard *shard, tina_isolate *owner, uint32_t index) {
     owner->transfer_first = index;
 }
 
-static void owner_unlink(tina_shard *shard, uint32_t index) {
+void transfer_disown(tina_shard *shard, uint32_t index) {
     const transfer_entry *at = &shard->transfers[index];
     if (at->owner_prev == NONE)
         shard->isolates[at->owner].transfer_first = at->owner_next;
@@ -44,15 +69,13 @@ tina_transfer transfer_take(tina_shard *shard, tina_isolate *owner) {
     GAUGE(shard, transfers_in_use, shard->transfer_pool.live);
     shard->transfers[ref.slot].kept = true;
     shard->transfers[ref.slot].mailed = false;
-    owner_link(shard, owner, ref.slot);
+    transfer_own(shard, owner, ref.slot);
     return (tina_transfer){((uint64_t)ref.generation << 32) | ref.slot};
 }
 
 bool transfer_is_owned(const tina_shard *shard, const tina_isolate *owner, tina_transfer transfer) {
-    tina_pool_ref ref = ref_of(transfer);
-    return shard->transfer_pool.slot_count != 0 && tina_pool_holds(&shard->transfer_pool, ref) &&
-           shard->transfers[ref.slot].owner == isolate_index(shard, owner) &&
-           !shard->transfers[ref.slot].mailed;
+    const transfer_entry *at = &shard->transfers[(uint32_t)transfer.bits];
+    return is_live(shard, transfer) && at->owner == isolate_index(shard, owner) && !at->mailed;
 }
 
 // transfer_is_read returns whether an op in flight of its owner may read from it.
@@ -64,33 +87,53 @@ bool transfer_is_read(const tina_shard *shard, const tina_isolate *owner, tina_t
 // transfer_move makes the receiver of a message the owner of the buffer that comes with it; the
 // delivery makes it usable.
 void transfer_move(tina_shard *shard, uint32_t index, tina_isolate *to) {
-    owner_unlink(shard, index);
+    transfer_disown(shard, index);
     shard->transfers[index].kept = false;
     shard->transfers[index].mailed = true;
-    owner_link(shard, to, index);
+    transfer_own(shard, to, index);
 }
 
 void transfer_give(tina_shard *shard, uint32_t index) {
-    owner_unlink(shard, index);
+    transfer_disown(shard, index);
+    if (is_borrowed(shard, index)) {
+        loan_end(shard, index);
+        return;
+    }
     tina_pool_give_slot(&shard->transfer_pool, index);
     GAUGE(shard, transfers_in_use, shard->transfer_pool.live);
 }
 
+// The table's index of the buffer in which data lies, this shard's or a peer's, or NONE.
+static uint32_t index_of(const tina_shard *shard, const void *data) {
+    uint32_t count = shard->transfer_pool.slot_count;
+    uint64_t bytes = count * shard->transfer_stride;
+    uintptr_t at = (uintptr_t)data - (uintptr_t)shard->transfer_memory;
+    if (at < bytes)
+        return (uint32_t)(at / shard->transfer_stride);
+    for (uint32_t peer = 0; bytes && peer < shard->link_count; peer++) {
+        at = (uintptr_t)data - (uintptr_t)shard->links[peer].transfer_memory;
+        if (shard->links[peer].transfer_memory && at < bytes)
+            return count * (peer + 1) + (uint32_t)(at / shard->transfer_stride);
+    }
+    return NONE;
+}
+
 // transfers_hold returns whether data lies in the transfer buffers.
 bool transfers_hold(const tina_shard *shard, const void *data) {
-    uintptr_t at = (uintptr_t)data - (uintptr_t)shard->transfer_memory;
-    return at < shard->transfer_pool.slot_count * shard->transfer_stride;
+    return index_of(shard, data) != NONE;
 }
 
 // transfer_lets_read returns whether an op may read bytes that lie in the transfer buffers: in one,
 // which the op's owner keeps, or it would be another's before the op completes.
 bool transfer_lets_read(const tina_shard *shard, const tina_isolate *owner, const void *data,
                         size_t bytes) {
-    uintptr_t at = (uintptr_t)data - (uintptr_t)shard->transfer_memory;
-    uint32_t index = (uint32_t)(at / shard->transfer_stride);
-    return bytes <= shard->transfer_stride - at % shard->transfer_stride &&
-           tina_pool_is_live(&shard->transfer_pool, index) && shard->transfers[index].kept &&
-           shard->transfers[index].owner == isolate_index(shard, owner);
+    uint32_t index = index_of(shard, data);
+    const transfer_entry *entry = &shard->transfers[index];
+    uintptr_t at = (uintptr_t)data - (uintptr_t)memory_of(shard, index);
+    bool live = is_borrowed(shard, index) ? entry->borrowed
+                                          : tina_pool_is_live(&shard->transfer_pool, index);
+    return bytes <= shard->transfer_stride - at && live && !entry->lent && entry->kept &&
+           entry->owner == isolate_index(shard, owner);
 }
 
 // transfer_end is called after the handler that received a buffer, which may have sent it on, given
@@ -154,6 +197,8 @@ static tina_send_result send_transfer(tina_ctx *ctx, tina_handle to, int32_t tag
         return TINA_SEND_BAD_TRANSFER;
     if (transfer_is_read(shard, ctx->self, transfer))
         return TINA_SEND_BUSY;
+    if (is_remote(shard, to))
+        return loan_send(ctx, to, tag, payload, payload_bytes, (uint32_t)transfer.bits);
     uint32_t envelope;
     tina_send_result result = ctx_send(ctx, to, tag, payload, payload_bytes, &envelope);
     if (result != TINA_SEND_OK)

@@ -49,7 +49,8 @@ static uint32_t monitors_verify(const tina_shard *shard, uint32_t number) {
     for (uint32_t at = owner->monitor_first; at != NONE; at = shard->monitors[at].owner_next) {
         TINA_ASSERT(shard->monitors[at].owner == number);
         TINA_ASSERT(!shard->monitors[at].down);
-        TINA_ASSERT(isolate_find(shard, shard->monitors[at].who) != NULL);
+        TINA_ASSERT(isolate_find(shard, shard->monitors[at].who) != NULL ||
+                    tina_handle_shard(shard->monitors[at].who) != shard->number);
         TINA_ASSERT(++count <= shard->monitor_pool.live);
     }
     for (uint32_t at = owner->down_first; at != NONE; at = shard->monitors[at].owner_next) {
@@ -67,7 +68,7 @@ static uint32_t transfers_verify(const tina_shard *shard, uint32_t number) {
     for (uint32_t at = shard->isolates[number].transfer_first; at != NONE;
          at = shard->transfers[at].owner_next) {
         TINA_ASSERT(shard->transfers[at].owner == number);
-        TINA_ASSERT(++count <= shard->transfer_pool.live);
+        TINA_ASSERT(++count <= shard->transfer_pool.live + shard->borrowed);
     }
     return count;
 }
@@ -76,7 +77,8 @@ static uint32_t transfers_verify(const tina_shard *shard, uint32_t number) {
 static uint32_t calls_verify(const tina_shard *shard, const tina_isolate *at) {
     uint32_t count = at->state == ISOLATE_ANSWERED;
     for (uint32_t e = at->unanswered_first; e != NONE; e = shard->envelopes[e].next) {
-        TINA_ASSERT(shard->envelopes[e].flags == (ENVELOPE_CALL | ENVELOPE_DELIVERED));
+        TINA_ASSERT((shard->envelopes[e].flags & ~ENVELOPE_REMOTE) ==
+                    (ENVELOPE_CALL | ENVELOPE_DELIVERED));
         TINA_ASSERT(shard->envelopes[e].to.bits == at->handle.bits);
         TINA_ASSERT(++count <= shard->envelope_pool.live);
     }
@@ -84,6 +86,15 @@ static uint32_t calls_verify(const tina_shard *shard, const tina_isolate *at) {
         TINA_ASSERT(shard->envelopes[at->call_envelope].flags & ENVELOPE_CALL);
         TINA_ASSERT(shard->envelopes[at->call_envelope].from.bits == at->handle.bits);
     }
+    return count;
+}
+
+// Envelopes that keep the place of a call to another shard.
+static uint32_t places_verify(const tina_shard *shard) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < shard->envelope_pool.touched; i++)
+        count += tina_pool_is_live(&shard->envelope_pool, i) &&
+                 (shard->envelopes[i].flags & ENVELOPE_AWAY) != 0;
     return count;
 }
 
@@ -130,10 +141,10 @@ static void shard_verify(const tina_shard *shard) {
     TINA_ASSERT(queued == 0);
     TINA_ASSERT(live == shard->isolates_in_use);
     TINA_ASSERT(draining == shard->isolates_draining);
-    TINA_ASSERT(messages == shard->envelope_pool.live);
+    TINA_ASSERT(messages + places_verify(shard) == shard->envelope_pool.live);
     TINA_ASSERT(timers == shard->user_timers);
-    TINA_ASSERT(monitors == shard->monitor_pool.live);
-    TINA_ASSERT(transfers == shard->transfer_pool.live);
+    TINA_ASSERT(monitors + shard->watches == shard->monitor_pool.live);
+    TINA_ASSERT(transfers + shard->lent == shard->transfer_pool.live + shard->borrowed);
     tina_pool_verify(&shard->envelope_pool);
     tina_pool_verify(&shard->monitor_pool);
     tina_pool_verify(&shard->timer_pool);
