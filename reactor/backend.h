@@ -50,7 +50,7 @@ typedef struct tina_backend_result {
     uint64_t key;
     int32_t result;  // bytes, a new os_fd (accept, open), TINA_POLL_... (poll), 0, or -errno;
                      // -ENOBUFS: no receive buffer was free (recv, recvfrom, read)
-    uint16_t buffer; // TINA_IO_NO_BUFFER: none. A recvfrom's result >= 0 always has one
+    uint16_t buffer; // TINA_IO_NO_BUFFER: none, which only results of 0 or less may have
     uint8_t flags;   // TINA_IO_MORE
     uint8_t reserved;
 } tina_backend_result;

@@ -66,18 +66,6 @@ void tina_buffers_retry_ended(tina_reactor *reactor, uint32_t op) {
     waiting_serve(reactor);
 }
 
-tina_address *tina_buffers_sender(const tina_reactor *reactor, uint32_t buffer) {
-    size_t at = reactor->config.buffer_bytes - TINA_SENDER_BYTES;
-    return (tina_address *)(void *)(reactor->buffers +
-                                    (size_t)buffer * reactor->config.buffer_bytes + at);
-}
-
-const tina_address *tina_reactor_sender(const tina_reactor *reactor, uint16_t buffer) {
-    TINA_ASSERT(buffer < reactor->config.buffer_count);
-    TINA_ASSERT(reactor->buffer_entries[buffer].held);
-    return tina_buffers_sender(reactor, buffer);
-}
-
 const void *tina_reactor_buffer(const tina_reactor *reactor, uint16_t buffer) {
     TINA_ASSERT(buffer < reactor->config.buffer_count);
     TINA_ASSERT(reactor->buffer_entries[buffer].held);

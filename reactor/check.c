@@ -86,7 +86,7 @@ static bool stat_is_in_range(const tina_io_op *op) {
 }
 
 // Fields that a kind has; those that it does not have must be zero (fields_are_zero).
-static bool op_is_in_range(const tina_reactor *reactor, const tina_io_op *op) {
+static bool op_is_in_range(const tina_io_op *op) {
     bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
     switch (op->kind) {
     case TINA_OP_ACCEPT:
@@ -100,7 +100,7 @@ static bool op_is_in_range(const tina_reactor *reactor, const tina_io_op *op) {
     case TINA_OP_SEND:
         return memory_is_in_range(op, 1);
     case TINA_OP_RECVFROM:
-        return op->bytes > 0 && reactor->config.buffer_bytes > TINA_SENDER_BYTES;
+        return op->bytes > 0;
     case TINA_OP_SENDTO:
         return memory_is_in_range(op, 0) && op->address != NULL &&
                tina_address_is_valid(op->address);
@@ -155,7 +155,7 @@ static int32_t fd_check(const tina_reactor *reactor, const tina_reactor_owner *o
 int32_t tina_op_check(const tina_reactor *reactor, const tina_reactor_owner *owner,
                       const tina_io_op *op, op_rows *rows) {
     *rows = (op_rows){0, 0};
-    if (op->kind >= TINA_OP_KIND_COUNT || !fields_are_zero(op) || !op_is_in_range(reactor, op)) {
+    if (op->kind >= TINA_OP_KIND_COUNT || !fields_are_zero(op) || !op_is_in_range(op)) {
         return TINA_IO_BAD_OP;
     }
     if (tina_op_traits[op->kind].place == PLACE_PATH && tina_fd_is_none(op->fd)) {

@@ -20,8 +20,7 @@ int32_t tina_completions_result(const op_entry *op, int32_t result) {
 }
 
 bool tina_completions_has_buffer(const op_entry *op) {
-    bool fills = tina_op_traits[op->kind].moves == OP_FILLS_BUFFER;
-    return fills && (op->result > 0 || (op->result == 0 && op->kind == TINA_OP_RECVFROM));
+    return tina_op_traits[op->kind].moves == OP_FILLS_BUFFER && op->result > 0;
 }
 
 // An accept or an open, which brings an fd.
@@ -45,10 +44,10 @@ static void fd_end(tina_reactor *reactor, uint32_t index, int32_t result) {
     op->fd = tina_fds_own(reactor, fd, op->owner, rights).bits;
 }
 
-// The sender's address lies behind the longest datagram that a buffer takes.
-static void sender_keep(tina_reactor *reactor, uint32_t index, uint32_t buffer) {
-    tina_address *sender = tina_buffers_sender(reactor, buffer);
+// The sender's address stays in the op's place until the owner takes the completion.
+static void sender_keep(tina_reactor *reactor, uint32_t index) {
     uint32_t place = reactor->more[index].place;
+    tina_address *sender = &reactor->addresses[place];
     if (reactor->backend->sender(reactor->self, place, sender) == TINA_IO_TRUNCATED) {
         reactor->ops[index].marks |= OP_CUT;
         reactor->counters.datagrams_cut++;
@@ -58,15 +57,14 @@ static void sender_keep(tina_reactor *reactor, uint32_t index, uint32_t buffer) 
 // A recv, recvfrom or read.
 static void recv_end(tina_reactor *reactor, uint32_t index, int32_t result, uint32_t buffer) {
     op_entry *op = &reactor->ops[index];
-    bool brings = result > 0 || (result == 0 && op->kind == TINA_OP_RECVFROM);
     if (buffer != TINA_IO_NO_BUFFER) {
         tina_buffers_hold(reactor, buffer);
-        if (!brings) {
+        if (result <= 0) {
             tina_buffers_give(reactor, buffer);
             buffer = TINA_IO_NO_BUFFER;
         }
     }
-    TINA_ASSERT(!brings || buffer != TINA_IO_NO_BUFFER);
+    TINA_ASSERT(result <= 0 || buffer != TINA_IO_NO_BUFFER);
     TINA_ASSERT(result < 0 || (uint32_t)result <= op->bytes);
     if (result == -ENOBUFS) {
         if (!op_is_canceled(op)) {
@@ -75,8 +73,8 @@ static void recv_end(tina_reactor *reactor, uint32_t index, int32_t result, uint
         }
         result = op->result;
     }
-    if (brings && op->kind == TINA_OP_RECVFROM) {
-        sender_keep(reactor, index, buffer);
+    if (result >= 0 && op->kind == TINA_OP_RECVFROM) {
+        sender_keep(reactor, index);
     }
     op->buffer = buffer;
     tina_completions_add(reactor, index, tina_completions_result(op, result));
@@ -213,7 +211,9 @@ void tina_completions_add(tina_reactor *reactor, uint32_t index, int32_t result)
         // Into memory that only its owner and this thread touch, and that is there still.
         reactor->backend->stat(reactor->self, more->place, more->stat);
     }
-    tina_places_give(reactor, op->kind, more->place);
+    if (op->kind != TINA_OP_RECVFROM) {
+        tina_places_give(reactor, op->kind, more->place);
+    }
     tina_sendfile_drop(reactor, index);
     if ((op->marks & OP_RETRY) != 0) {
         tina_buffers_retry_ended(reactor, index);
@@ -235,6 +235,9 @@ void tina_completions_add(tina_reactor *reactor, uint32_t index, int32_t result)
     } else {
         if (tina_completions_has_buffer(op)) {
             tina_buffers_give(reactor, op->buffer);
+        }
+        if (op->kind == TINA_OP_RECVFROM) {
+            tina_places_give(reactor, op->kind, more->place);
         }
         op->state = OP_DRAINED;
         tina_ops_push(reactor, &reactor->news, index);

@@ -67,6 +67,9 @@ static void done_remove(tina_reactor *reactor, tina_reactor_owner *owner, uint32
 
 // A completion that is taken before reap has told of it is no news any more.
 static void op_give(tina_reactor *reactor, uint32_t index) {
+    if (reactor->ops[index].kind == TINA_OP_RECVFROM) {
+        tina_places_give(reactor, TINA_OP_RECVFROM, reactor->more[index].place);
+    }
     if ((reactor->ops[index].marks & OP_NEWS) != 0) {
         tina_ops_remove(reactor, &reactor->news, index);
     }
@@ -90,7 +93,15 @@ static void op_take(tina_reactor *reactor, uint32_t index, tina_io_completion *c
         .companion = op->companion,
         .fd = {op->fd},
     };
+    if (op->kind == TINA_OP_RECVFROM) {
+        reactor->sender =
+            op->result >= 0 ? reactor->addresses[reactor->more[index].place] : (tina_address){0};
+    }
     op_give(reactor, index);
+}
+
+const tina_address *tina_reactor_sender(const tina_reactor *reactor) {
+    return &reactor->sender;
 }
 
 static void buffer_take(tina_reactor *reactor, uint32_t buffer, tina_io_completion *completion) {

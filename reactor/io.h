@@ -75,11 +75,8 @@ static inline tina_io_op tina_op_send_some(tina_fd fd, const void *data, uint32_
     return op;
 }
 
-// What a receive buffer keeps of itself for the sender's address when a datagram is in it.
-#define TINA_SENDER_BYTES 128u
-
-// tina_op_recvfrom receives one datagram and its sender's address: at most bytes_max (1 or more)
-// and at most a receive buffer less TINA_SENDER_BYTES; TINA_IO_TRUNCATED when it was longer.
+// tina_op_recvfrom receives one datagram and its sender's address: at most bytes_max (1 or more),
+// and never more than one receive buffer holds; TINA_IO_TRUNCATED when it was longer.
 static inline tina_io_op tina_op_recvfrom(tina_fd fd, uint32_t bytes_max) {
     return tina_op_make(TINA_OP_RECVFROM, fd, NULL, bytes_max);
 }

@@ -41,9 +41,6 @@ static uint32_t op_bytes(const tina_reactor *reactor, const tina_io_op *op) {
     if (tina_op_traits[op->kind].moves != OP_FILLS_BUFFER) {
         return op->bytes;
     }
-    if (op->kind == TINA_OP_RECVFROM) {
-        most -= TINA_SENDER_BYTES;
-    }
     bool multishot = (op->flags & TINA_IO_MULTISHOT) != 0;
     return multishot || op->bytes > most ? most : op->bytes;
 }

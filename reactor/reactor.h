@@ -33,7 +33,8 @@ typedef struct tina_reactor_config {
     uint32_t shard;         // written into every tina_fd
     uint32_t fd_count;      // 1 to 2^22 - 1
     uint32_t op_count;      // 1 to 2^24
-    uint32_t address_count; // connects, recvfroms and sendtos in flight at once; beyond: OPS_FULL
+    uint32_t address_count; // connects, sendtos and recvfroms at once, these until they are taken;
+                            // beyond it: OPS_FULL
     uint32_t path_count;    // opens, stats, renames and unlinks in flight at once; likewise
     uint32_t buffer_count;  // a power of two, 1 to 32768
     uint32_t buffer_bytes;  // of one receive buffer; a multiple of 64
@@ -143,6 +144,10 @@ bool tina_reactor_next(tina_reactor *reactor, tina_reactor_owner *owner,
 bool tina_reactor_next_of(tina_reactor *reactor, tina_reactor_owner *owner, tina_io_id id,
                           tina_io_completion *completion);
 
+// tina_reactor_sender returns who sent the datagram of the recvfrom that was taken last; an address
+// of no family when the sender has none. Valid until another recvfrom is taken.
+const tina_address *tina_reactor_sender(const tina_reactor *reactor);
+
 // tina_reactor_uses returns whether an op in flight of the owner may read from this memory or, a
 // stat, write to it. O(ops in flight of the owner).
 bool tina_reactor_uses(const tina_reactor *reactor, const tina_reactor_owner *owner,
@@ -150,10 +155,6 @@ bool tina_reactor_uses(const tina_reactor *reactor, const tina_reactor_owner *ow
 
 // tina_reactor_buffer returns the bytes of a receive buffer, valid until it is given back.
 const void *tina_reactor_buffer(const tina_reactor *reactor, uint16_t buffer);
-
-// tina_reactor_sender returns who sent the datagram in a recvfrom's buffer, likewise; an address of
-// no family when the sender has none.
-const tina_address *tina_reactor_sender(const tina_reactor *reactor, uint16_t buffer);
 void tina_reactor_give_buffer(tina_reactor *reactor, uint16_t buffer);
 
 // tina_reactor_wait makes the one system call of a loop: it hands staged ops to the kernel and,

@@ -129,7 +129,6 @@ typedef struct fd_entry {
 } fd_entry;
 
 static_assert(sizeof(fd_entry) == 32, "two rows a line");
-static_assert(sizeof(tina_address) <= TINA_SENDER_BYTES, "an address fits behind a datagram");
 
 typedef struct buffer_entry {
     uint32_t done_next;   // result of a multishot op, not taken: its owner's done list
@@ -170,6 +169,7 @@ struct tina_reactor {
     uint32_t free_path;    // 1 + place
     bool closing;          // tina_reactor_close runs: owners are not to be touched
     tina_address *addresses;
+    tina_address sender; // of the recvfrom taken last
     char *paths;
     uint8_t *buffers;
     buffer_entry *buffer_entries;
@@ -271,8 +271,6 @@ void tina_buffers_open(tina_reactor *reactor);
 void tina_buffers_close(tina_reactor *reactor);
 void tina_buffers_hold(tina_reactor *reactor, uint32_t buffer);
 void tina_buffers_give(tina_reactor *reactor, uint32_t buffer);
-// Where a datagram's buffer keeps its sender.
-tina_address *tina_buffers_sender(const tina_reactor *reactor, uint32_t buffer);
 void tina_buffers_await(tina_reactor *reactor, uint32_t op);
 void tina_buffers_retry_ended(tina_reactor *reactor, uint32_t op);
 
