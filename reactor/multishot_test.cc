@@ -673,6 +673,12 @@ class CountingKind : public Kind {
     uint32_t large_bytes() const override {
         return inner_->large_bytes();
     }
+    uint32_t file_bytes() const override {
+        return inner_->file_bytes();
+    }
+    std::string directory() override {
+        return inner_->directory();
+    }
 
   private:
     std::unique_ptr<Kind> inner_;

@@ -12,6 +12,10 @@
 #include "reactor/backend.h"
 #include "reactor/io.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef union tina_os_address {
     struct sockaddr any;
     struct sockaddr_un longest;
@@ -32,5 +36,9 @@ int tina_os_shutdown(void *self, int os_fd, tina_shutdown_side side);
 int tina_os_local_address(void *self, int os_fd, tina_address *address);
 int tina_os_peer_address(void *self, int os_fd, tina_address *address);
 void tina_os_close_now(void *self, int os_fd);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

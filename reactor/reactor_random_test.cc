@@ -96,7 +96,7 @@ class Random {
         Sizes sizes;
         sizes.fds = kFds;
         sizes.ops = kOps;
-        sizes.connects = 2;
+        sizes.addresses = 2;
         sizes.buffers = 4;
         sizes.buffer_bytes = 128;
         return sizes;

@@ -2,11 +2,9 @@
 
 #include "reactor/rig.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "reactor/os_socket.h"
 #include "reactor/scripted.h"
 #include "reactor/uring.h"
 
@@ -56,6 +55,15 @@ class ScriptedFar : public Far {
     int recv(int peer, void *data, uint32_t bytes) override {
         return tina_scripted_peer_recv(scripted_, {peer}, data, bytes);
     }
+    int bind(tina_address *address) override {
+        return tina_scripted_bind(scripted_, address).socket;
+    }
+    int sendto(int peer, const void *data, uint32_t bytes, const tina_address &to) override {
+        return tina_scripted_peer_sendto(scripted_, {peer}, data, bytes, &to);
+    }
+    int recvfrom(int peer, void *data, uint32_t bytes, tina_address *from) override {
+        return tina_scripted_peer_recvfrom(scripted_, {peer}, data, bytes, from);
+    }
     void shutdown(int peer) override {
         tina_scripted_peer_shutdown(scripted_, {peer});
     }
@@ -70,40 +78,46 @@ class ScriptedFar : public Far {
     tina_scripted *scripted_;
 };
 
-sockaddr_in loopback(const tina_address &address) {
-    sockaddr_in in = {};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(address.port);
-    memcpy(&in.sin_addr, address.ip, 4);
-    return in;
-}
-
 int or_errno(ssize_t result) {
     return result < 0 ? -errno : static_cast<int>(result);
 }
 
+// The machine's own sockets, of any family.
 class LoopbackFar : public Far {
   public:
     int connect(const tina_address &address) override {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in to = loopback(address);
+        tina_os_address to;
+        socklen_t bytes = tina_os_address_of(&address, &to);
+        int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int small = 32768; // so that little makes a connection full
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-        if (::connect(fd, reinterpret_cast<sockaddr *>(&to), sizeof to) < 0) {
+        if (::connect(fd, &to.any, bytes) < 0) {
             ::close(fd);
             return -1;
         }
         return nonblocking(fd);
     }
     int listen(tina_address *address) override {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in at = loopback(*address);
-        socklen_t bytes = sizeof at;
-        EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&at), bytes), 0);
+        int fd = bound(address, SOCK_STREAM);
         EXPECT_EQ(::listen(fd, 16), 0);
-        EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr *>(&at), &bytes), 0);
-        address->port = ntohs(at.sin_port);
         return nonblocking(fd);
+    }
+    int bind(tina_address *address) override {
+        return nonblocking(bound(address, SOCK_DGRAM));
+    }
+    int sendto(int peer, const void *data, uint32_t bytes, const tina_address &to) override {
+        tina_os_address at;
+        socklen_t at_bytes = tina_os_address_of(&to, &at);
+        return or_errno(::sendto(peer, data, bytes, MSG_NOSIGNAL, &at.any, at_bytes));
+    }
+    int recvfrom(int peer, void *data, uint32_t bytes, tina_address *from) override {
+        tina_os_address at;
+        socklen_t at_bytes = sizeof at;
+        int result = or_errno(::recvfrom(peer, data, bytes, 0, &at.any, &at_bytes));
+        if (result >= 0) {
+            tina_os_address_from(&at, at_bytes, from);
+        }
+        return result;
     }
     int accept(int listener) override {
         int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -128,6 +142,16 @@ class LoopbackFar : public Far {
     }
 
   private:
+    static int bound(tina_address *address, int type) {
+        tina_os_address at;
+        socklen_t bytes = tina_os_address_of(address, &at);
+        int fd = socket(at.any.sa_family, type | SOCK_CLOEXEC, 0);
+        EXPECT_EQ(::bind(fd, &at.any, bytes), 0) << strerror(errno);
+        bytes = sizeof at;
+        EXPECT_EQ(getsockname(fd, &at.any, &bytes), 0);
+        tina_os_address_from(&at, bytes, address);
+        return fd;
+    }
     static int nonblocking(int fd) {
         fcntl(fd, F_SETFL, O_NONBLOCK);
         return fd;
@@ -154,10 +178,17 @@ template <class Options> class OsKind : public Kind {
     uint32_t large_bytes() const override {
         return 1 << 20;
     }
+    uint32_t file_bytes() const override {
+        return (1 << 20) + 17;
+    }
+    std::string directory() override {
+        return directory_.path();
+    }
 
   private:
     const tina_reactor_backend &backend_;
     Options options_;
+    Directory directory_;
 };
 
 } // namespace
@@ -183,6 +214,36 @@ uint32_t ScriptedKind::large_bytes() const {
     return 1 << 16;
 }
 
+uint32_t ScriptedKind::file_bytes() const {
+    return 10000;
+}
+
+std::string ScriptedKind::directory() {
+    return ".";
+}
+
+bool ScriptedKind::is_kernel() const {
+    return false;
+}
+
+Directory::Directory() {
+    std::string name = "/tmp/tina_XXXXXX"; // not TEST_TMPDIR: too long for a socket's address
+    EXPECT_NE(mkdtemp(&name[0]), nullptr) << strerror(errno);
+    path_ = name;
+}
+
+Directory::~Directory() {
+    DIR *dir = opendir(path_.c_str());
+    for (dirent *entry = readdir(dir); entry != nullptr; entry = readdir(dir)) {
+        std::string name = entry->d_name;
+        if (name != "." && name != "..") {
+            unlink((path_ + "/" + name).c_str());
+        }
+    }
+    closedir(dir);
+    rmdir(path_.c_str());
+}
+
 std::unique_ptr<Kind> uring_kind(const tina_reactor_uring_options &options) {
     return std::make_unique<OsKind<tina_reactor_uring_options>>(tina_reactor_uring, options);
 }
@@ -198,7 +259,8 @@ Rig::Rig(Kind &kind, Sizes sizes) {
     config.shard = 7;
     config.fd_count = sizes.fds;
     config.op_count = sizes.ops;
-    config.address_count = sizes.connects;
+    config.address_count = sizes.addresses;
+    config.path_count = sizes.paths;
     config.buffer_count = sizes.buffers;
     config.buffer_bytes = sizes.buffer_bytes;
     uint64_t bytes = tina_reactor_bytes(&config);
@@ -248,6 +310,7 @@ void Rig::take(tina_reactor_owner *owner, uint32_t most) {
     Completion c = {};
     while (most-- > 0 && tina_reactor_next(reactor, owner, &c)) {
         c.owner = owner->token;
+        c.from = c.kind == TINA_OP_RECVFROM ? *tina_reactor_sender(reactor) : tina_address();
         if (c.buffer != TINA_IO_NO_BUFFER) {
             c.data.assign(static_cast<const char *>(tina_reactor_buffer(reactor, c.buffer)),
                           c.bytes);

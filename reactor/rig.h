@@ -28,6 +28,10 @@ class Far {
     virtual int accept(int listener) = 0; // below 0: none yet
     virtual int send(int peer, const void *data, uint32_t bytes) = 0;
     virtual int recv(int peer, void *data, uint32_t bytes) = 0;
+    // Datagrams: *address with port 0 is replaced.
+    virtual int bind(tina_address *address) = 0;
+    virtual int sendto(int peer, const void *data, uint32_t bytes, const tina_address &to) = 0;
+    virtual int recvfrom(int peer, void *data, uint32_t bytes, tina_address *from) = 0;
     virtual void shutdown(int peer) = 0;
     virtual void close(int peer) = 0;
     virtual void reset(int peer) = 0;
@@ -43,6 +47,26 @@ class Kind {
     }
     virtual std::unique_ptr<Far> far() = 0;   // after open
     virtual uint32_t large_bytes() const = 0; // more than one connection holds
+    virtual uint32_t file_bytes() const = 0;  // many, and a file of so many is possible
+    virtual std::string directory() = 0;      // for files of a test's, empty
+    virtual bool is_kernel() const {
+        return true;
+    }
+};
+
+// A directory of this machine, which goes with the object.
+class Directory {
+  public:
+    Directory();
+    ~Directory();
+    Directory(const Directory &) = delete;
+    Directory &operator=(const Directory &) = delete;
+    const std::string &path() const {
+        return path_;
+    }
+
+  private:
+    std::string path_;
 };
 
 std::unique_ptr<Kind> uring_kind(const tina_reactor_uring_options &options = {});
@@ -55,9 +79,12 @@ class ScriptedKind : public Kind {
     void *options() override;
     std::unique_ptr<Far> far() override;
     uint32_t large_bytes() const override;
+    uint32_t file_bytes() const override;
+    std::string directory() override;
+    bool is_kernel() const override;
 
     // Before open: sizes, and what the controls are to be; after it: the backend.
-    tina_scripted_options settings = {&scripted, 0, 0};
+    tina_scripted_options settings = {&scripted, 0, 0, 0};
     tina_scripted_controls controls = {};
     tina_scripted *scripted = nullptr;
 };
@@ -65,12 +92,14 @@ class ScriptedKind : public Kind {
 struct Completion : tina_io_completion {
     uint64_t owner;
     std::string data;
+    tina_address from; // recvfrom
 };
 
 struct Sizes {
     uint32_t fds = 64;
     uint32_t ops = 128;
-    uint32_t connects = 8;
+    uint32_t addresses = 8;
+    uint32_t paths = 4;
     uint32_t buffers = 64;
     uint32_t buffer_bytes = 1024;
 };
