@@ -175,7 +175,7 @@ TEST_P(Bounds, ReceivesWaitForBuffersAndNeverSeeThatThereWasNone) {
     for (int i = 0; i < kPeers; i++) {
         EXPECT_EQ(got[static_cast<size_t>(i)], "peer " + std::to_string(i));
     }
-    EXPECT_GE(rig->count().buffers_awaited, 6u);
+    EXPECT_GT(rig->count().buffers_awaited, 0u);
     EXPECT_EQ(rig->count().buffers_in_use, 0u);
 }
 

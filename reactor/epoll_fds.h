@@ -7,6 +7,7 @@
 #ifndef TINA_REACTOR_EPOLL_FDS_H
 #define TINA_REACTOR_EPOLL_FDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -18,8 +19,9 @@ typedef struct tina_epoll_fd {
     int32_t os_fd; // below 0: the row is free
     uint32_t read_op;
     uint32_t write_op;
-    uint16_t armed;     // EPOLLIN, EPOLLOUT: what the kernel watches; 0: the fd is not registered
-    uint16_t unclaimed; // of these, what was ready when no op waited for it
+    uint8_t armed;     // EPOLLIN, EPOLLOUT: what the kernel watches; 0: the fd is not registered
+    uint8_t unclaimed; // of these, what was ready when no op waited for it
+    bool is_file;      // one that epoll cannot watch
 } tina_epoll_fd;
 
 typedef struct tina_epoll_fds {

@@ -49,6 +49,7 @@ class EpollOpen : public testing::Test {
         config.fd_count = 8;
         config.op_count = 16;
         config.address_count = 2;
+        config.path_count = 2;
         config.buffer_count = 8;
         config.buffer_bytes = 256;
         fds_before_ = open_fds();
@@ -89,12 +90,12 @@ TEST_F(EpollOpen, SaysWhyItCannotStartAndLeavesNothing) {
 
 TEST_F(EpollOpen, OpensAtTheEdgesOfItsSizes) {
     config.fd_count = config.op_count = config.buffer_count = 1;
-    config.address_count = 0;
+    config.address_count = config.path_count = 0;
     config.buffer_bytes = 64;
     EXPECT_EQ(attempt(0), "");
     config.backend_options = nullptr;
     config.op_count = 1 << 20;
-    config.fd_count = (1 << 22) - 1;
+    config.fd_count = 1 << 18;
     config.buffer_count = 32768;
     EXPECT_EQ(attempt(0), "");
 }
@@ -310,6 +311,27 @@ TEST_F(Epoll, AConnectToAFullUnixBacklogIsAResult) {
     }
     EXPECT_EQ(result, -EAGAIN);
     unlink(path.c_str());
+}
+
+// The file thread knows nothing of sockets' ops, though it is where what lacks a buffer may end.
+TEST(EpollFiles, AReceiveOfAFileWithoutABufferIsRefusedWhenThereIsOne) {
+    auto kind = epoll_kind();
+    Sizes sizes;
+    sizes.buffers = 1;
+    Rig rig(*kind, sizes);
+    rig.keep_buffers = true;
+    tina_reactor_owner owner = owner_of(1);
+    std::string path = kind->directory() + "/x";
+    uint32_t how = TINA_OPEN_READ | TINA_OPEN_WRITE | TINA_OPEN_CREATE;
+    tina_fd file = rig.result(rig.submit(&owner, tina_op_open(path.c_str(), how, 0600))).fd;
+    EXPECT_EQ(rig.result(rig.submit(&owner, tina_op_write(file, 0, "12", 2))).result, 2);
+    Completion holder = rig.result(rig.submit(&owner, tina_op_read(file, 0, 1)));
+    EXPECT_EQ(holder.data, "1");
+    tina_io_id id = rig.submit(&owner, tina_op_recv(file, 1));
+    rig.turn();
+    EXPECT_FALSE(rig.has(id));
+    rig.give(holder);
+    EXPECT_EQ(rig.result(id).result, -ENOTSOCK);
 }
 
 // epoll watches the file as long as anybody has it open.
