@@ -2,23 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU time per request of HTTP servers that answer a constant, side by side in one run.
 
-    bazel run -c opt //bench:http                    5 rounds, about five minutes
+    bazel run -c opt //bench:http                    5 rounds, about seven minutes
     bazel run -c opt //bench:http -- --rounds 9
 
 Each server is pinned to one core and wrk, the load, to another. In each round every server is
 loaded in turn, so that a change of the machine's mood falls on all of them. The figure is the
 server's time on the CPU, from the scheduler's own account of its threads, divided by the requests
 that wrk saw answered: steady where throughput is not. Medians are over rounds, and ratios are
-medians of each round's ratio.
+medians of each round's ratio. System calls are counted in a run of their own, since counting them
+costs as much as making some of them; it needs root, and "-" says that it was refused.
 """
 
 import argparse
 import collections
+import ctypes
 import os
+import platform
 import re
 import shutil
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -74,16 +78,19 @@ class Server:
         self.process = process
         self.port = port
 
-    def cpu_ns(self):
-        """Time on the CPU of all threads of the process and of its workers, in ns."""
+    def threads(self):
+        """The threads of the process and of its workers."""
         tasks = "/proc/%d/task/" % self.process.pid
         with open(tasks + "%d/children" % self.process.pid) as children:
-            directories = [tasks] + ["/proc/%s/task/" % pid for pid in children.read().split()]
+            pids = [str(self.process.pid)] + children.read().split()
+        return [(pid, int(thread)) for pid in pids for thread in os.listdir("/proc/%s/task" % pid)]
+
+    def cpu_ns(self):
+        """Time on the CPU of all threads, in ns."""
         total = 0
-        for directory in directories:
-            for task in os.listdir(directory):
-                with open(directory + task + "/schedstat") as stat:
-                    total += int(stat.read().split()[0])
+        for pid, thread in self.threads():
+            with open("/proc/%s/task/%d/schedstat" % (pid, thread)) as stat:
+                total += int(stat.read().split()[0])
         return total
 
     def response_bytes(self):
@@ -105,6 +112,35 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+class SystemCalls:
+    """Counts the system calls of a server's threads, perf_event_open(2), while it is entered."""
+
+    EVENT = "/sys/kernel/tracing/events/raw_syscalls/sys_enter/id"
+    CALL = {"x86_64": 298, "aarch64": 241}
+
+    def __init__(self, server):
+        self.server = server
+
+    def __enter__(self):
+        with open(self.EVENT) as event:
+            # type: tracepoint, size, config: its number; the rest of the attributes is zero.
+            attributes = struct.pack("IIQ", 2, 64, int(event.read())) + bytes(48)
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.counters = []
+        for _, thread in self.server.threads():
+            fd = libc.syscall(self.CALL[platform.machine()], attributes, thread, -1, -1, 8)
+            if fd < 0:
+                raise OSError(ctypes.get_errno(), "perf_event_open")
+            self.counters.append(fd)
+        return self
+
+    def __exit__(self, *_):
+        self.total = 0
+        for fd in self.counters:
+            self.total += struct.unpack("Q", os.read(fd, 8))[0]
+            os.close(fd)
 
 
 def pinned(core):
@@ -145,6 +181,16 @@ def start_nginx(directory, core):
     return Server("nginx", process, port)
 
 
+def count_calls(server, load, seconds, directory, core):
+    """Returns the server's system calls per request, or None where they cannot be counted."""
+    try:
+        with SystemCalls(server) as calls:
+            _, per_second = measure(server, load, seconds, directory, core)
+    except (OSError, KeyError):
+        return None  # not root, or in a sandbox
+    return calls.total / (per_second * seconds)
+
+
 def measure(server, load, seconds, directory, core):
     """Returns the server's CPU time per request in µs, and requests per second."""
     script = os.path.join(directory, "pipeline.lua")
@@ -169,9 +215,10 @@ def measure(server, load, seconds, directory, core):
     return cpu_ns / 1000 / count, count / seconds
 
 
-def print_table(load, names, results):
+def print_table(load, names, results, calls):
     print("\n%s" % load.name)
-    print("    %-12s %14s %10s %10s %12s" % ("", "CPU µs/request", "/ floor", "/ nginx", "requests/s"))
+    print("    %-12s %14s %10s %10s %12s %14s" % (
+        "", "CPU µs/request", "/ floor", "/ nginx", "requests/s", "calls/request"))
     for name in names:
         rounds = results[load, name]
         ratios = []
@@ -179,13 +226,15 @@ def print_table(load, names, results):
             pairs = zip(rounds, results[load, base])
             ratios.append(statistics.median(own[0] / other[0] for own, other in pairs))
         cpu_us, per_second = (statistics.median(column) for column in zip(*rounds))
-        print("    %-12s %14.2f %10.2f %10.2f %12.0f" % (name, cpu_us, *ratios, per_second))
+        counted = "-" if calls[name] is None else "%.3f" % calls[name]
+        print("    %-12s %14.2f %10.2f %10.2f %12.0f %14s" % (
+            name, cpu_us, *ratios, per_second, counted))
     sys.stdout.flush()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--server", action="append", default=[], metavar="NAME=PROGRAM",
+    parser.add_argument("--server", action="append", default=[], metavar="NAME=PROGRAM[,ARG...]",
                         help="a server that takes --port 0 and prints where it listens")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
@@ -207,8 +256,10 @@ def main():
     servers = []
     try:
         for named in options.server:
-            name, program = named.split("=", 1)
-            servers.append(start(name, [os.path.abspath(program), "--port", "0"], server_core))
+            name, command = named.split("=", 1)
+            program, *arguments = command.split(",")
+            command = [os.path.abspath(program), "--port", "0"] + arguments
+            servers.append(start(name, command, server_core))
         servers.append(start_nginx(directory, server_core))
         names = [server.name for server in servers]
         for server in servers:
@@ -219,7 +270,9 @@ def main():
                 for server in servers:
                     results[load, server.name].append(
                         measure(server, load, options.seconds, directory, load_core))
-            print_table(load, names, results)
+            calls = {server.name: count_calls(server, load, options.seconds, directory, load_core)
+                     for server in servers}
+            print_table(load, names, results, calls)
     finally:
         for server in servers:
             server.stop()
