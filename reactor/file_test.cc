@@ -261,7 +261,7 @@ TEST_P(File, WhatIsOutOfRangeIsRefused) {
     tina_fd fd = file(&owner, "a", kNew);
     tina_file_stat stat;
     std::string longest(TINA_PATH_BYTES_MAX, 'a'), longer(TINA_PATH_BYTES_MAX + 1, 'a');
-    std::string half(TINA_PATH_BYTES_MAX / 2, 'a');
+    std::string half(TINA_PATH_BYTES_MAX / 2, 'a'), more = half + "a";
     tina_io_op with_fd = tina_op_unlink("a");
     with_fd.fd = fd;
     tina_io_op both = tina_op_stat_path("a", &stat);
@@ -295,7 +295,7 @@ TEST_P(File, WhatIsOutOfRangeIsRefused) {
                                  tina_op_rename("", "a"),
                                  tina_op_rename("a", nullptr),
                                  tina_op_rename(longest.c_str(), "a"),
-                                 tina_op_rename(half.c_str(), (half + "a").c_str()),
+                                 tina_op_rename(half.c_str(), more.c_str()),
                                  tina_op_unlink(""),
                                  with_fd,
                                  both,
