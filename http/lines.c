@@ -106,11 +106,15 @@ http_lines_result http_lines_take(http_lines *lines, uint8_t *next, uint32_t cou
         case HTTP_LINE_VERSION:
             if (!version_take(lines, byte))
                 return lines_fail(lines, 400);
+            if (lines->minor > 1) { // RFC 9110 §2.5: read as the highest that is known
+                lines->minor = 1;
+                next[at - 1] = '1';
+            }
             break;
         case HTTP_LINE_REQUEST_LF:
             if (byte != '\n')
                 return lines_fail(lines, 400);
-            if (lines->major != 1 || lines->minor > 1)
+            if (lines->major != 1)
                 return lines_fail(lines, 505);
             lines->in_section = true;
             lines->state = HTTP_LINE_FIELD_FIRST;

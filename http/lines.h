@@ -65,8 +65,8 @@ void http_lines_begin(http_lines *lines, bool trailers_only);
 
 // http_lines_take reads the `count` bytes at `next`, and no byte past the section's end;
 // lines->bytes grows by what it read. A head's bytes lie in one piece: those taken before end where
-// `next` begins. Tabs in the whitespace at the end of a head's value become spaces, which mean the
-// same to RFC 9110 and not to llhttp.
+// `next` begins. What means the same to RFC 9110 and not to llhttp is rewritten in place: tabs in
+// the whitespace at the end of a head's value become spaces, and a minor version above 1 becomes 1.
 http_lines_result http_lines_take(http_lines *lines, uint8_t *next, uint32_t count);
 
 // http_is_token_byte tells whether a byte may stand in a method or a field name, RFC 9110 §5.6.2.
