@@ -12,6 +12,7 @@ static bool size_end(http_chunked *chunked);
 static bool chunked_expect(http_chunked *chunked, bool met, http_chunked_state next);
 static bool chunked_fail(http_chunked *chunked, uint16_t status);
 static int hex_digit(uint8_t byte);
+static bool is_blank(uint8_t byte);
 
 http_chunked_result http_chunked_take(http_chunked *chunked, http_chunked_input *input) {
     TINA_ASSERT(chunked->state != HTTP_CHUNKED_DONE);
@@ -76,6 +77,8 @@ static bool framing_take(http_chunked *chunked, uint8_t byte) {
     case HTTP_CHUNKED_QUOTED:
     case HTTP_CHUNKED_QUOTED_ESCAPED:
     case HTTP_CHUNKED_QUOTED_END:
+    case HTTP_CHUNKED_NAME_END:
+    case HTTP_CHUNKED_SEMICOLON:
         return extension_take(chunked, byte);
     case HTTP_CHUNKED_SIZE_LF:
         return byte == '\n' ? size_end(chunked) : chunked_fail(chunked, 400);
@@ -106,25 +109,37 @@ static bool size_take(http_chunked *chunked, uint8_t byte) {
         return chunked_fail(chunked, 400);
     if (byte == ';')
         return chunked_expect(chunked, true, HTTP_CHUNKED_NAME_FIRST);
+    if (is_blank(byte))
+        return chunked_expect(chunked, true, HTTP_CHUNKED_SEMICOLON);
     return chunked_expect(chunked, byte == '\r', HTTP_CHUNKED_SIZE_LF);
 }
 
-// chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] ), without the "bad" whitespace around
-// ";" and "=" that the grammar lets a recipient tolerate.
+// chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ), where BWS are
+// blanks that a recipient must parse (RFC 9110 §5.6.3). None stand at the end of the line.
 static bool extension_take(http_chunked *chunked, uint8_t byte) {
     if (++chunked->line > HTTP_CHUNKED_LINE_MAX || ++chunked->framing > HTTP_CHUNKED_FRAMING_MAX)
         return chunked_fail(chunked, 413);
     bool token = http_is_token_byte(byte);
     switch ((http_chunked_state)chunked->state) {
     case HTTP_CHUNKED_NAME_FIRST:
-        return chunked_expect(chunked, token, HTTP_CHUNKED_NAME);
+        return is_blank(byte) || chunked_expect(chunked, token, HTTP_CHUNKED_NAME);
     case HTTP_CHUNKED_NAME:
         if (token)
             return true;
         if (byte == '=')
             return chunked_expect(chunked, true, HTTP_CHUNKED_VALUE_FIRST);
+        if (is_blank(byte))
+            return chunked_expect(chunked, true, HTTP_CHUNKED_NAME_END);
         break;
+    case HTTP_CHUNKED_NAME_END:
+        if (byte == '=')
+            return chunked_expect(chunked, true, HTTP_CHUNKED_VALUE_FIRST);
+        // fall through
+    case HTTP_CHUNKED_SEMICOLON:
+        return is_blank(byte) || chunked_expect(chunked, byte == ';', HTTP_CHUNKED_NAME_FIRST);
     case HTTP_CHUNKED_VALUE_FIRST:
+        if (is_blank(byte))
+            return true;
         if (byte == '"')
             return chunked_expect(chunked, true, HTTP_CHUNKED_QUOTED);
         return chunked_expect(chunked, token, HTTP_CHUNKED_VALUE);
@@ -145,6 +160,8 @@ static bool extension_take(http_chunked *chunked, uint8_t byte) {
     }
     if (byte == ';')
         return chunked_expect(chunked, true, HTTP_CHUNKED_NAME_FIRST);
+    if (is_blank(byte))
+        return chunked_expect(chunked, true, HTTP_CHUNKED_SEMICOLON);
     return chunked_expect(chunked, byte == '\r', HTTP_CHUNKED_SIZE_LF);
 }
 
@@ -178,4 +195,8 @@ static int hex_digit(uint8_t byte) {
         return byte - '0';
     uint8_t lower = byte | 0x20;
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+static bool is_blank(uint8_t byte) {
+    return byte == ' ' || byte == '\t';
 }

@@ -19,8 +19,10 @@ extern "C" {
 
 typedef enum http_chunked_state {
     HTTP_CHUNKED_SIZE = 0,       // `digits` read so far; the first is still to come when 0
+    HTTP_CHUNKED_SEMICOLON,      // blanks before ';'
     HTTP_CHUNKED_NAME_FIRST,     // after ';'
     HTTP_CHUNKED_NAME,           // of an extension
+    HTTP_CHUNKED_NAME_END,       // blanks before '=' or ';'
     HTTP_CHUNKED_VALUE_FIRST,    // after '='
     HTTP_CHUNKED_VALUE,          // a token
     HTTP_CHUNKED_QUOTED,         // within quotes
