@@ -11,6 +11,7 @@ static bool head_admit(http_shard *shard, http_context *context, tina_ctx *ctx);
 static void continue_write(http_context *context);
 static bool request_answer(http_shard *shard, http_context *context, tina_ctx *ctx, bool last);
 static void handler_call(http_request *request, http_response *response);
+static void unrouted_refuse(http_shard *shard, http_context *context, tina_ctx *ctx);
 static void unrouted_answer(const http_shard *shard, const http_request *request,
                             http_response *response);
 static void response_open(http_shard *shard, http_context *context, tina_ctx *ctx,
@@ -88,6 +89,10 @@ static bool head_admit(http_shard *shard, http_context *context, tina_ctx *ctx) 
         http_context_refuse(shard, context, ctx, 417);
         return false;
     }
+    if (head->expects_continue && request->match.route == NULL) {
+        unrouted_refuse(shard, context, ctx);
+        return false;
+    }
     uint32_t limit = shard->program->server.body_limit;
     if (request->match.route != NULL && request->match.route->body_limit != 0)
         limit = request->match.route->body_limit;
@@ -96,6 +101,18 @@ static bool head_admit(http_shard *shard, http_context *context, tina_ctx *ctx) 
         parser->next == parser->end)
         continue_write(context);
     return true;
+}
+
+// The client holds its body back until it is wanted, and nobody wants it.
+static void unrouted_refuse(http_shard *shard, http_context *context, tina_ctx *ctx) {
+    http_response response;
+    context->request.head = &context->parser.head;
+    context->request.scratch_short = false;
+    response_open(shard, context, ctx, &response);
+    response.close = true;
+    unrouted_answer(shard, &context->request, &response);
+    response_keep(context, &response);
+    shard->counters.requests++;
 }
 
 static void continue_write(http_context *context) {

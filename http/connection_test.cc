@@ -449,6 +449,21 @@ TEST(Connection, SaysContinueToAClientThatWaitsForIt) {
     EXPECT_EQ(status_of(client.ask(head + "Content-Length: 101\r\n\r\n")), "413");
 }
 
+TEST(Connection, AsksForNoBodyThatNobodyWants) {
+    Site site;
+    for (const char *line : {"POST /none", "PUT /echo", "POST /./echo"}) {
+        Client client(site);
+        string answer = client.ask(string(line) +
+                                   " HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
+                                   "Expect: 100-continue\r\n\r\nhello" +
+                                   kGet);
+        EXPECT_EQ(status_of(answer), line[1] == 'U' ? "405" : "404");
+        EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
+        EXPECT_EQ(answer.find("index"), string::npos);
+        EXPECT_TRUE(ends_with(answer, "<end>"));
+    }
+}
+
 TEST(Connection, AHandlerThatCannotAnswerIsAnswered500) {
     Site site;
     Client client(site);
