@@ -2,23 +2,14 @@
 //
 // examples/http_hello as a user runs it: its own process, the kernel's sockets.
 
-#include <arpa/inet.h>
-#include <dirent.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <string>
 #include <vector>
 
 #include "core/prng.h"
+#include "http/process.h"
 #include "sched/test_backend.h"
 
 namespace {
@@ -30,88 +21,8 @@ uint64_t seed() {
     return text != nullptr ? strtoull(text, nullptr, 0) : 1;
 }
 
-string read_to_end(int fd) {
-    string text;
-    char piece[4096];
-    for (ssize_t count; (count = read(fd, piece, sizeof piece)) > 0;)
-        text.append(piece, static_cast<size_t>(count));
-    return text;
-}
-
-class Process {
-  public:
-    Process(const string &program, std::vector<string> arguments, void (*before)() = nullptr) {
-        int out[2];
-        int err[2];
-        EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
-        EXPECT_EQ(pipe2(err, O_CLOEXEC), 0);
-        arguments.insert(arguments.begin(), program);
-        std::vector<char *> argv;
-        for (string &argument : arguments)
-            argv.push_back(&argument[0]);
-        argv.push_back(nullptr);
-        pid = fork();
-        if (pid == 0) {
-            dup2(out[1], STDOUT_FILENO);
-            dup2(err[1], STDERR_FILENO);
-            if (before != nullptr)
-                before();
-            execv(program.c_str(), argv.data());
-            _exit(127);
-        }
-        close(out[1]);
-        close(err[1]);
-        out_ = out[0];
-        err_ = err[0];
-    }
-    ~Process() {
-        if (pid > 0)
-            stop(SIGKILL);
-        close(out_);
-        close(err_);
-    }
-    Process(const Process &) = delete;
-    Process &operator=(const Process &) = delete;
-
-    string line() {
-        string text;
-        char byte;
-        while (read(out_, &byte, 1) == 1 && byte != '\n')
-            text += byte;
-        return text;
-    }
-    string output() {
-        return read_to_end(out_);
-    }
-    string errors() {
-        return read_to_end(err_);
-    }
-    int stop(int signal) {
-        if (signal != 0)
-            kill(pid, signal);
-        int status = -1;
-        waitpid(pid, &status, 0);
-        pid = -1;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    }
-    size_t fds() const {
-        size_t count = 0;
-        DIR *directory = opendir(("/proc/" + std::to_string(pid) + "/fd").c_str());
-        while (readdir(directory) != nullptr)
-            count++;
-        closedir(directory);
-        return count;
-    }
-
-    pid_t pid;
-
-  private:
-    int out_;
-    int err_;
-};
-
 string hello_path() {
-    return string(getenv("TEST_SRCDIR")) + "/tina/examples/http_hello";
+    return ProgramPath("examples/http_hello");
 }
 
 // --backend, when the test is for one.
@@ -141,25 +52,11 @@ class Serve : public ::testing::Test {
     }
 
     int dial() {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_in address = {};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(port_);
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        EXPECT_EQ(connect(fd, reinterpret_cast<struct sockaddr *>(&address), sizeof address), 0)
-            << strerror(errno);
-        int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        return fd;
+        return DialLoopback(port_);
     }
 
     static void send_all(int fd, const string &bytes) {
-        for (size_t at = 0; at < bytes.size();) {
-            ssize_t sent = send(fd, &bytes[at], bytes.size() - at, MSG_NOSIGNAL);
-            if (sent < 0)
-                return;
-            at += static_cast<size_t>(sent);
-        }
+        SendAll(fd, bytes);
     }
 
     // Sends, half-closes and returns all that comes.
@@ -167,7 +64,7 @@ class Serve : public ::testing::Test {
         int fd = dial();
         send_all(fd, bytes);
         shutdown(fd, SHUT_WR);
-        string answer = read_to_end(fd);
+        string answer = ReadToEnd(fd);
         close(fd);
         return answer;
     }
@@ -215,7 +112,7 @@ TEST_F(Serve, AnswersAPipelineAsItAnswersByteByByte) {
     for (char byte : bytes)
         send_all(fd, string(1, byte));
     shutdown(fd, SHUT_WR);
-    string by_byte = read_to_end(fd);
+    string by_byte = ReadToEnd(fd);
     close(fd);
     EXPECT_EQ(without_dates(by_byte), without_dates(at_once));
     EXPECT_NE(at_once.find("{\"id\":\"42\"}"), string::npos);
@@ -307,7 +204,7 @@ TEST_F(Serve, DrainsWhenItIsTold) {
     kill(server_.pid, SIGTERM);
     EXPECT_EQ(recv(idle, piece, sizeof piece, 0), 0);
     send_all(busy, "llo");
-    string answer = read_to_end(busy);
+    string answer = ReadToEnd(busy);
     EXPECT_EQ(answer.substr(0, 13), "HTTP/1.1 200 ");
     EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
     close(idle);
@@ -350,18 +247,13 @@ TEST_F(Serve, SaysWhyItCannotStart) {
 }
 
 TEST(Readme, ItsServerDoesWhatItSays) {
-    Process server(string(getenv("TEST_SRCDIR")) + "/tina/http/readme_site", {"--port", "0"});
+    Process server(ProgramPath("http/readme_site"), {"--port", "0"});
     string line = server.line();
     uint16_t port = static_cast<uint16_t>(atoi(line.c_str() + line.rfind(':') + 1));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ASSERT_EQ(connect(fd, reinterpret_cast<struct sockaddr *>(&address), sizeof address), 0);
+    int fd = DialLoopback(port);
     const string request = "GET /users/7 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     ASSERT_EQ(send(fd, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
-    string answer = read_to_end(fd);
+    string answer = ReadToEnd(fd);
     close(fd);
     EXPECT_NE(answer.find("\r\ncache-control: no-cache\r\n"), string::npos);
     EXPECT_EQ(answer.substr(answer.size() - 10), "{\"id\":\"7\"}");
