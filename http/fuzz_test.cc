@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every fuzzer's entry point on bytes made up here: so that it cannot rot, and as a fuzzer for
+// those who have none.
+
+#include "http/fuzz.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/prng.h"
+#include "http/conformance_table.h"
+
+namespace {
+
+using std::string;
+
+using Entry = int (*)(const uint8_t *data, size_t bytes);
+
+class Fuzz : public ::testing::Test {
+  protected:
+    Fuzz() {
+        const char *text = getenv("TINA_SEED");
+        seed_ = text != nullptr ? strtoull(text, nullptr, 0) : 1;
+        prng_ = tina_prng_make(seed_, 1, 1);
+    }
+
+    // Calls the entry with each seed, cut and changed in a few places, in memory of just that size.
+    void run(Entry entry, const std::vector<string> &seeds, const string &alphabet) {
+        SCOPED_TRACE("TINA_SEED=" + std::to_string(seed_));
+        for (const string &seed : seeds)
+            call(entry, seed);
+        uint64_t count = getenv("TINA_LONG") != nullptr ? 10000000 : 200000;
+        for (uint64_t i = 0; i < count; i++) {
+            string bytes = pick(seeds);
+            if (tina_prng_chance(&prng_, 1, 4))
+                bytes += pick(seeds);
+            for (uint64_t n = tina_prng_below(&prng_, 4); n > 0; n--)
+                change(&bytes, alphabet);
+            call(entry, bytes);
+        }
+    }
+
+    const string &pick(const std::vector<string> &seeds) {
+        return seeds[tina_prng_below(&prng_, seeds.size())];
+    }
+
+    void change(string *bytes, const string &alphabet) {
+        size_t at = tina_prng_below(&prng_, bytes->size() + 1);
+        char byte = tina_prng_chance(&prng_, 1, 4)
+                        ? static_cast<char>(tina_prng_below(&prng_, 256))
+                        : alphabet[tina_prng_below(&prng_, alphabet.size())];
+        if (tina_prng_chance(&prng_, 1, 3))
+            bytes->insert(at, 1, byte);
+        else if (tina_prng_chance(&prng_, 1, 3))
+            bytes->erase(at, 1 + tina_prng_below(&prng_, 8));
+        else if (at < bytes->size())
+            (*bytes)[at] = byte;
+    }
+
+    static void call(Entry entry, const string &bytes) {
+        std::unique_ptr<uint8_t[]> copy(new uint8_t[bytes.size()]);
+        std::copy(bytes.begin(), bytes.end(), copy.get());
+        EXPECT_EQ(entry(copy.get(), bytes.size()), 0);
+    }
+
+    uint64_t seed_;
+    tina_prng prng_;
+};
+
+TEST_F(Fuzz, Parse) {
+    std::vector<string> seeds;
+    for (const ConformanceCase &c : ConformanceCases()) {
+        if (c.request.size() < 2000)
+            seeds.push_back("abc" + c.request);
+    }
+    run(http_fuzz_parse, seeds, string("\r\n\t :;,=/%?*\"0123ah\0", 19));
+}
+
+TEST_F(Fuzz, Chunked) {
+    std::vector<string> seeds;
+    for (const ConformanceCase &c : ConformanceCases()) {
+        size_t body = c.request.find("\r\n\r\n");
+        if (c.id.compare(0, 3, "CH-") == 0 && c.request.size() < 4000)
+            seeds.push_back("x" + c.request.substr(body + 4));
+    }
+    run(http_fuzz_chunked, seeds, string("\r\n\t ;=\"\\0123aF\0", 15));
+}
+
+TEST_F(Fuzz, Router) {
+    run(http_fuzz_router,
+        {"/\n/", "/a/:b/c\n/a/*d\n/a/b\n/a/b/c", "/:x\n/*y\n/z%20/%2e%2e", "/*f\n/a/b//c%2F/./..",
+         "/a/:a/:b/:c/*d\n/a/%61/b/c/d/e/f", "/a/\n/a\n/a/"},
+        "/:*%.ab2efF\n");
+}
+
+TEST_F(Fuzz, Query) {
+    run(http_fuzz_query,
+        {"a\na=b&c=d", "c\na=%62&c=+d%", "%\n%25=%&&=&%=%00", "\n=&", "a b\na+b=c"},
+        "&=+%ab0612\n");
+}
+
+TEST_F(Fuzz, Quote) {
+    run(http_fuzz_quote,
+        {"", "plain", "\"\\\b\f\n\r\t\x01\x7f", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+         "\xed\xa0\x80\xc0\xaf\xf4\x90\x80\x80\xff"},
+        "\"\\\x80\xbf\xc2\xe0\xed\xf0\xf4\xff");
+}
+
+} // namespace
