@@ -265,6 +265,7 @@ TEST(Parse, RefusesRequestLinesInDoubt) {
         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"},
         {string("\x16\x03\x01\x02\x00\x01", 6), "400"},
         {"GE(T / HTTP/1.1\r\nHost: h\r\n\r\n", "400"},
+        {"QUERY / HTTP/1.1\r\nHost: h\r\n\r\n", "501"}, // of llhttp 9
         {"get / HTTP/1.1\r\nHost: h\r\n\r\n", "501"},
         {"GETX / HTTP/1.1\r\nHost: h\r\n\r\n", "501"},
         {"PRI / HTTP/1.1\r\nHost: h\r\n\r\n", "501"},
