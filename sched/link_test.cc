@@ -343,6 +343,35 @@ TEST(Link, AShardThatBeginsAnewFailsWhatWaitedForItAndIsReachedAgain) {
     EXPECT_EQ(CallFails(&duo, duo.handle[1]), 0);
 }
 
+TEST(Link, AQuarantinedShardIsRefusedAtOnceAndReachedAgainWhenItIsRevived) {
+    Duo duo;
+    duo.receive[1] = [](tina_ctx *, const tina_message *) { return tina_receive(); };
+    duo.Open();
+    int failure = 0;
+    duo.receive[0] = [&](tina_ctx *, const tina_message *m) {
+        failure = m->call.failure;
+        return tina_receive();
+    };
+    duo.Do(0, [&](tina_ctx *ctx) { return tina_call(ctx, duo.handle[1], 5, nullptr, 0, kSecond); });
+    ASSERT_TRUE(tina_shard_quarantine(duo.cluster->shard(1)));
+    duo.cluster->Turns(8);
+    EXPECT_EQ(failure, TINA_CALL_DIED);
+    EXPECT_EQ(duo.counters(1).isolates_in_use, 0u);
+    EXPECT_EQ(CallFails(&duo, duo.handle[1]), TINA_CALL_QUARANTINED);
+    duo.Do(0, [&](tina_ctx *ctx) {
+        EXPECT_EQ(tina_send(ctx, duo.handle[1], 1, nullptr, 0), TINA_SEND_QUARANTINED);
+        return tina_receive();
+    });
+    ASSERT_TRUE(tina_shard_rebuild(duo.cluster->shard(1)));
+    duo.cluster->Turns(8);
+    duo.receive[1] = [](tina_ctx *ctx, const tina_message *) {
+        return tina_reply(ctx, 8, nullptr, 0);
+    };
+    EXPECT_EQ(CallFails(&duo, duo.handle[1]), 0);
+    EXPECT_EQ(duo.counters(0).peers_quarantined, 1u);
+    EXPECT_EQ(duo.counters(0).peers_reborn, 1u);
+}
+
 TEST(Link, AnAskerThatBeginsAnewIsForgotten) {
     Duo duo;
     tina_caller caller = {};

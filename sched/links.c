@@ -197,6 +197,14 @@ void links_publish(tina_shard *shard) {
     }
 }
 
+// Peers hear that this shard has stopped in place of that it has begun anew.
+void links_quarantine(tina_shard *shard) {
+    for (uint32_t peer = 0; peer < shard->link_count; peer++) {
+        shard->links[peer].end_untold = shard->links[peer].life_untold;
+        shard->links[peer].life_untold = false;
+    }
+}
+
 bool links_are_behind(const tina_shard *shard) {
     for (uint32_t peer = 0; peer < shard->link_count; peer++)
         if (shard->links[peer].in && shard->links[peer].behind)

@@ -70,6 +70,7 @@ static inline bool is_remote(const tina_shard *shard, tina_handle handle) {
 // links.c
 void links_receive(tina_shard *shard);
 void links_publish(tina_shard *shard);
+void links_quarantine(tina_shard *shard);
 bool links_are_behind(const tina_shard *shard);
 tina_message *link_claim(tina_shard *shard, uint32_t peer);
 tina_message *link_claim_control(tina_shard *shard, uint32_t peer);

@@ -377,6 +377,7 @@ int tina_shard_open(tina_arena *arena, const tina_spec *resolved, const tina_sha
     if (shard->memory)
         memset(shard->memory, 0, resolved->shard_memory_bytes);
     types_build(shard, &carver);
+    tina_tree_start(shard->tree);
     tina_arena_freeze(arena);
     *opened = shard;
     return 0;

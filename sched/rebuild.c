@@ -49,7 +49,7 @@ static void number_pool_begin(tina_pool *pool) {
     tina_pool_reset(pool, NULL);
 }
 
-bool tina_shard_rebuild(tina_shard *shard) {
+static bool shard_clear(tina_shard *shard) {
     if (!tina_reactor_reset(shard->reactor))
         return false;
     for (uint32_t i = 0; i < shard->type_count; i++)
@@ -65,6 +65,21 @@ bool tina_shard_rebuild(tina_shard *shard) {
     shard->ctx = (tina_ctx){.shard = shard, .trap = shard->ctx.trap, .envelope = NONE};
     shard->broken = false;
     shard_begin(shard);
+    return true;
+}
+
+bool tina_shard_rebuild(tina_shard *shard) {
+    if (!shard_clear(shard))
+        return false;
+    tina_tree_start(shard->tree);
     COUNT(shard, rebuilds, 1);
+    return true;
+}
+
+bool tina_shard_quarantine(tina_shard *shard) {
+    if (!shard_clear(shard))
+        return false;
+    links_quarantine(shard);
+    COUNT(shard, quarantines, 1);
     return true;
 }

@@ -113,6 +113,11 @@ uint32_t tina_shard_force(tina_shard *shard);
 // close it.
 bool tina_shard_rebuild(tina_shard *shard);
 
+// tina_shard_quarantine empties a shard as tina_shard_rebuild does and starts nothing: its peers
+// are told that it has stopped, and it is ticked to refuse what they still send. tina_shard_rebuild
+// revives it.
+bool tina_shard_quarantine(tina_shard *shard);
+
 tina_reactor *tina_shard_reactor(tina_shard *shard);
 
 // tina_shard_snapshot copies the counters, on any thread, while the shard runs. Each value was true

@@ -208,5 +208,4 @@ void supervision_open(tina_shard *shard) {
             child_add(shard, shard->groups[i].node, &group->children[c], c);
     }
     TINA_ASSERT(shard->group_count == size.group_count);
-    tina_tree_start(shard->tree);
 }
