@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static size_t append(char *line, size_t at, size_t capacity, const char *text) {
@@ -32,5 +33,7 @@ void tina_assert_failed(const char *condition, const char *file, int line) {
     // Nothing is left to do about a failed write on the way to abort.
     ssize_t written = write(STDERR_FILENO, text, bytes);
     (void)written;
+    // Not by abort, whose frames a trace cannot pass; it is there for a SIGABRT that is ignored.
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGABRT);
     abort();
 }

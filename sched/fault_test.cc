@@ -702,7 +702,7 @@ TEST_F(Fault, AStormOfThemHarmsNoBystander) {
     const char *given = std::getenv("TINA_SEED");
     uint64_t seed = given ? std::strtoull(given, nullptr, 0) : 20240601;
     std::printf("TINA_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    const int count = std::getenv("TINA_LONG") ? 100000 : 3000;
+    const int count = std::getenv("TINA_LONG") ? 100000 : 1500;
     OnThread([&](tina_trap *trap) {
         Storm storm(trap, seed, true);
         Storm calm(trap, seed, false);

@@ -120,6 +120,10 @@ static void phase_publish(tina_shard *shard) {
 }
 
 static void phase_flush_log(tina_shard *shard) {
+    tina_shard_flush_log(shard);
+}
+
+void tina_shard_flush_log(tina_shard *shard) {
     if (!tina_log_is_empty(&shard->log))
         tina_log_flush(&shard->log, shard->now.wall_s);
 }

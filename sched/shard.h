@@ -105,6 +105,10 @@ tina_tick tina_shard_tick(tina_shard *shard, tina_time now);
 void tina_shard_shutdown(tina_shard *shard);
 uint32_t tina_shard_force(tina_shard *shard);
 
+// tina_shard_flush_log writes what the log takes now: for the last words of a process, also from a
+// signal handler on the shard's thread.
+void tina_shard_flush_log(tina_shard *shard);
+
 // tina_shard_rebuild begins anew from the spec: every isolate is gone, untold and undescribed;
 // every op is cancelled and awaited, every fd closed; then the tree is started as at boot. What is
 // durable stays: handles, fds and ids of before are stale, counters and the log go on. It trusts

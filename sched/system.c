@@ -24,6 +24,7 @@
 #include "sched/backend.h"
 #include "sched/layout.h"
 #include "sched/shard.h"
+#include "sched/shard_thread.h"
 #include "sched/stderr_sink.h"
 #include "supervise/window.h"
 
@@ -45,6 +46,10 @@ typedef struct system_state {
     tina_arena arena;
     tina_stderr_sink sink;
     tina_shard_options options;
+    tina_shard_thread thread;
+    tina_symbols symbols;
+    tina_shard *shard;         // while it is open; the shard's thread's
+    bool broken;               // and was not rebuilt
     int done_fd;               // readable once the shard has ended
     int status;                // the shard's, read after it was joined
     tina_atomic_u32 requested; // main → shard; stored before the wake, loaded after waiting
@@ -55,7 +60,7 @@ typedef struct system_state {
 } system_state;
 
 static void sentence_write(const char *name, const char *sentence) {
-    char line[TINA_SENTENCE_BYTES + 64];
+    char line[2 * TINA_SENTENCE_BYTES + 64];
     size_t bytes = tina_format(line, sizeof line, "%s: %s\n", name, sentence);
     if (bytes >= sizeof line)
         bytes = sizeof line - 1;
@@ -102,18 +107,37 @@ static void shutdown_advance(system_state *system, tina_shard *shard, shutdown_s
     }
 }
 
-// What the root of the tree has given up is begun anew, so often and no more.
-static bool shard_rebuild(system_state *system, tina_shard *shard, uint64_t now_ns) {
-    char sentence[TINA_SENTENCE_BYTES];
+// Why a shard begins anew: a fault that is not provably one handler's, or a tree that gave up.
+static void rebuild_reason(const system_state *system, const tina_fault *broken,
+                           char why[TINA_SENTENCE_BYTES]) {
+    char reason[TINA_FAULT_TEXT_BYTES + 64];
+    char where[96];
+    if (!broken) {
+        tina_format(why, TINA_SENTENCE_BYTES, "the root of the tree has given up");
+        return;
+    }
+    tina_fault_describe(broken, reason, sizeof reason);
+    tina_symbols_name(&system->symbols, broken->pc, where, sizeof where);
+    tina_format(why, TINA_SENTENCE_BYTES, "a fault that is not one handler's alone: %s in %s",
+                reason, where);
+}
+
+// What is broken or has given up is begun anew, so often and no more.
+static bool shard_rebuild(system_state *system, tina_shard *shard, const tina_fault *broken,
+                          uint64_t now_ns) {
+    char sentence[2 * TINA_SENTENCE_BYTES];
+    char why[TINA_SENTENCE_BYTES];
     const tina_spec *spec = system->spec;
+    rebuild_reason(system, broken, why);
     if (!tina_window_add(&system->rebuilds, now_ns)) {
         tina_format(sentence, sizeof sentence,
-                    "the root of the tree has given up, and the shard was rebuilt %u times within "
-                    "%llu s; it ends",
+                    "%s, and the shard was rebuilt %u times within %llu s; it ends", why,
                     spec->rebuild_max, (unsigned long long)(spec->rebuild_period_ns / 1000000000));
         sentence_write(spec->name, sentence);
         return false;
     }
+    if (broken)
+        sentence_write(spec->name, why);
     if (!tina_shard_rebuild(shard)) {
         sentence_write(spec->name, "the shard cannot be rebuilt: an operation of the kernel does "
                                    "not end; it ends");
@@ -129,15 +153,23 @@ static int shard_serve(system_state *system, tina_shard *shard) {
     tina_reactor *reactor = tina_shard_reactor(shard);
     shutdown_state shutdown = {0};
     bool rebuilt = false;
+    char sentence[TINA_SENTENCE_BYTES];
     tina_tick tick = {0};
     for (;;) {
         tina_time now = time_now();
         shutdown_advance(system, shard, &shutdown, tick.stop || tick.failed, now.monotonic_ns);
         tick = tina_shard_tick(shard, now);
         bool anew = tick.gave_up || (tick.failed && rebuilt);
-        if (anew && !shutdown.told) {
-            if (!shard_rebuild(system, shard, now.monotonic_ns))
+        if (tick.broken || (anew && !shutdown.told)) {
+            system->broken = tick.broken != NULL;
+            if (shutdown.told) {
+                rebuild_reason(system, tick.broken, sentence);
+                sentence_write(system->spec->name, sentence);
+                return STATUS_FORCED;
+            }
+            if (!shard_rebuild(system, shard, tick.broken, now.monotonic_ns))
                 return STATUS_GAVE_UP;
+            system->broken = false;
             rebuilt = true;
             tick = (tina_tick){.busy = true};
             continue;
@@ -184,10 +216,14 @@ static int shard_run(system_state *system) {
         sentence_write(system->spec->name, sentence);
         return STATUS_NOT_STARTED;
     }
+    system->shard = shard;
     reactor_announce(system, tina_shard_reactor(shard));
     int status = shard_serve(system, shard);
     reactor_announce(system, NULL);
-    tina_shard_close(shard);
+    system->shard = NULL;
+    // Of a broken shard nothing is taken down: its ops and fds end with the process.
+    if (!system->broken)
+        tina_shard_close(shard);
     return status;
 }
 
@@ -255,15 +291,14 @@ static bool fd_limit_raise(const tina_spec *spec, char sentence[TINA_SENTENCE_BY
 static int threads_run(system_state *system, const sigset_t *signals) {
     int signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
     system->done_fd = eventfd(0, EFD_CLOEXEC);
-    pthread_t thread;
     if (signal_fd < 0 || system->done_fd < 0 ||
-        pthread_create(&thread, NULL, shard_thread, system) != 0) {
-        sentence_write(system->spec->name, "no thread or file descriptor can be had from the "
-                                           "system; raise its limits");
+        tina_shard_thread_start(&system->thread, shard_thread, system) != 0) {
+        sentence_write(system->spec->name, "no thread, stack or file descriptor can be had from "
+                                           "the system; raise its limits");
         system->status = STATUS_NOT_STARTED;
     } else {
         signals_serve(system, signal_fd);
-        pthread_join(thread, NULL);
+        tina_shard_thread_join(&system->thread);
         signals_discard(signal_fd);
     }
     if (signal_fd >= 0)
@@ -271,6 +306,15 @@ static int threads_run(system_state *system, const sigset_t *signals) {
     if (system->done_fd >= 0)
         close(system->done_fd);
     return system->status;
+}
+
+// Before the process ends by a signal: what the log holds, then why.
+static void say_last(void *system_, const char *text, size_t bytes) {
+    system_state *system = system_;
+    if (pthread_equal(pthread_self(), system->thread.id) && system->shard)
+        tina_shard_flush_log(system->shard);
+    ssize_t written = write(STDERR_FILENO, text, bytes);
+    (void)written;
 }
 
 static int system_run(const tina_spec *resolved) {
@@ -290,6 +334,9 @@ static int system_run(const tina_spec *resolved) {
         .backend = backend,
         .log_write = tina_stderr_sink_write,
         .log_where = &system.sink,
+        .trap = &system.thread.trap,
+        .symbolise = tina_shard_symbolise,
+        .symbolise_where = &system.symbols,
     };
     uint64_t bytes = tina_shard_bytes(resolved, &system.options);
     int result = tina_arena_reserve(&system.arena, bytes);
@@ -312,7 +359,9 @@ static int system_run(const tina_spec *resolved) {
     blocked = signals;
     sigaddset(&blocked, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    tina_shard_signals_open(&system.symbols, say_last, &system);
     int status = threads_run(&system, &signals);
+    tina_shard_signals_close(&system.symbols);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     tina_arena_release(&system.arena);
     tina_stderr_sink_close(&system.sink);

@@ -94,10 +94,20 @@ static void say_end(const tina_fault *fault, const char *why) {
     say(line, bytes < sizeof line ? bytes : sizeof line - 1);
 }
 
+// Faults in one another's handling.
+#define HANDLING_MAX 3
+
 // Gives the signal to whoever had it before. An instruction that faults does so again.
-static void process_end(int signal, const siginfo_t *info, const tina_fault *fault,
+static void process_end(int signal, const siginfo_t *info, tina_trap *trap, const tina_fault *fault,
                         const char *why) {
-    say_end(fault, why);
+    static volatile sig_atomic_t ending;
+    // A fault in what is said must find its way here, and then say nothing.
+    if (trap)
+        trap->handling = HANDLING_MAX;
+    if (!ending) {
+        ending = 1;
+        say_end(fault, why);
+    }
     for (size_t i = 0; i < FAULT_SIGNAL_COUNT; i++)
         if (fault_signals[i] == signal)
             sigaction(signal, &state.before[i], NULL);
@@ -153,8 +163,6 @@ static tina_fault_level level_of(const tina_trap *trap, const tina_fault *fault)
     return tina_trap_level_of((uint32_t)fault->phase);
 }
 
-#define HANDLING_MAX 3
-
 static __attribute__((noinline)) void fault_take(int signal, siginfo_t *info, void *context) {
     greg_t *registers = registers_of(context);
     uintptr_t fix = signal == SIGABRT ? 0 : tina_trap_load_fix((uintptr_t)registers[REG_RIP]);
@@ -168,7 +176,7 @@ static __attribute__((noinline)) void fault_take(int signal, siginfo_t *info, vo
     fault_fill(&fault, signal, info, registers);
     bool from_outside = info->si_code <= 0 && !is_raised_here(signal, info, registers);
     if (from_outside || !trap || trap->handling >= HANDLING_MAX) {
-        process_end(signal, info, &fault,
+        process_end(signal, info, trap, &fault,
                     from_outside ? "it was sent, not caused by what ran here"
                     : trap       ? "it struck while faults before it were looked at"
                                  : "no isolate ran on this thread");

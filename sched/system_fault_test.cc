@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Faults in a real process: signals, the shard's own stack, names in the log, and what is left when
+// a fault is not the handler's alone. Every run is a process of its own.
+
+#include "core/assert.h"
+#include "sched/ctx.h"
+#include "sched/one_life.h"
+#include "sched/spec.h"
+#include "sched/system.h"
+#include "supervise/faults.h"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+// Faults in its first lives, then stops the system with how many there were.
+struct Plan {
+    void (*fault)();
+    int faults;
+    int lives;
+};
+
+Plan plan;
+
+extern "C" __attribute__((noinline)) void fault_at_work() {
+    plan.fault();
+    __asm__ volatile("");
+}
+
+tina_effect WorkerInit(tina_ctx *ctx, void *, tina_bytes) {
+    plan.lives++;
+    tina_log(ctx, TINA_LOG_INFO, "life %d", plan.lives);
+    tina_timer_set(ctx, 1000, 0);
+    return tina_receive();
+}
+
+tina_effect WorkerHandle(tina_ctx *ctx, void *, const tina_message *m) {
+    if (m->tag == TINA_SHUTDOWN)
+        return tina_done();
+    if (plan.lives <= plan.faults)
+        fault_at_work();
+    tina_stop(ctx, 40 + plan.lives);
+    return tina_receive();
+}
+
+int RunPlan(void (*fault)(), int faults, uint32_t rebuild_max = 3) {
+    tina_isolate_type type = {};
+    type.name = "worker";
+    type.init = WorkerInit;
+    type.handle = WorkerHandle;
+    type.struct_bytes = 8;
+    tina_type_slots types[] = {{&type, 1}};
+    tina_child child = {};
+    child.type = &type;
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 1;
+    spec.root.children = &child;
+    spec.root.child_count = 1;
+    spec.root.intensity = 10;
+    spec.rebuild_max = rebuild_max;
+    plan = {fault, faults, 0};
+    return tina_run(&spec);
+}
+
+TEST(SystemFaultDeathTest, AHandlerIsRestartedAndTheLogSaysWhereItFaulted) {
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultNull, 3)), testing::ExitedWithCode(44),
+                "worker 0.1 crashed: SIGSEGV at address 0x0, pc 0x[0-9a-f]+\n"
+                ".*in [^\n]*fault_at_work\\+0x[0-9a-f]+ < [^\n]*WorkerHandle");
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultAbort, 1)), testing::ExitedWithCode(42),
+                "worker 0.1 crashed: abort, pc 0x[0-9a-f]+\n.*in libc.so.6\\+0x");
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultAssert, 1)), testing::ExitedWithCode(42),
+                "faults.h:[0-9]+: assertion failed: holds\n"
+                ".*worker 0.1 crashed: abort, pc 0x[0-9a-f]+\n"
+                ".*in [^\n]*tina_assert_failed\\+0x[0-9a-f]+ < [^\n]*fault_at_work\\+0x[0-9a-f]+ "
+                "< [^\n]*WorkerHandle");
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultDivide, 1)), testing::ExitedWithCode(42),
+                "worker 0.1 crashed: SIGFPE at address 0x");
+}
+
+TEST(SystemFaultDeathTest, AStackOverflowCostsTheHandler) {
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultOverflow, 2)), testing::ExitedWithCode(43),
+                "worker 0.2 crashed: stack overflow at address 0x");
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultOverflowLarge, 2)), testing::ExitedWithCode(43),
+                "worker 0.2 crashed: stack overflow at address 0x");
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultOverflowLeap, 2)), testing::ExitedWithCode(43),
+                "worker 0.2 crashed: stack overflow at address 0x");
+}
+
+TEST(SystemFaultDeathTest, AFaultInLibcHasTheShardRebuilt) {
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultInLibc, 2)), testing::ExitedWithCode(43),
+                "a fault that is not one handler's alone: SIGSEGV at address 0x50, pc "
+                "0x[0-9a-f]+ in libc.so.6\\+0x[0-9a-f]+\n"
+                "tina: the shard is rebuilt, number 2");
+}
+
+TEST(SystemFaultDeathTest, AShardThatBreaksTooOftenEndsTheProcess) {
+    EXPECT_EXIT(_exit(RunPlan(tina::FaultInLibc, 100, 2)), testing::ExitedWithCode(4),
+                "a fault that is not one handler's alone: .*, and the shard was rebuilt 2 times "
+                "within [0-9]+ s; it ends");
+}
+
+bool EndedBadly(int status) {
+    return kSanitized ? !WIFEXITED(status) || WEXITSTATUS(status) != 0
+                      : WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+}
+
+// The log's lines, which were waiting for the end of the tick, come first.
+TEST(SystemFaultDeathTest, ASignalFromOutsideEndsTheProcessAfterItsLastWords) {
+    EXPECT_EXIT(_exit(RunPlan([] { raise(SIGSEGV); }, 1)), EndedBadly,
+                "life 1\n.*tina: SIGSEGV at an address that the processor does not tell, pc "
+                "0x[0-9a-f]+: it was sent, not caused by what ran here, so the process ends");
+}
+
+TEST(SystemFaultDeathTest, TheSignalsAreGivenBackAfterwards) {
+    EXPECT_EXIT(
+        {
+            struct sigaction before;
+            struct sigaction after;
+            sigaction(SIGSEGV, nullptr, &before);
+            int status = RunPlan(tina::FaultNull, 1);
+            sigaction(SIGSEGV, nullptr, &after);
+            bool same = before.sa_handler == after.sa_handler;
+            _exit(same ? status : 1);
+        },
+        testing::ExitedWithCode(42), "");
+}
+
+} // namespace
