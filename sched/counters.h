@@ -43,7 +43,6 @@ extern "C" {
     X(exited)          /* by done and exit */                                                      \
     X(crashed)         /* for any other reason */                                                  \
     X(faults)          /* of them, those cut in a handler */                                       \
-    X(quarantines)     /* of the shard */                                                          \
     X(rebuilds)        /* of the shard */                                                          \
     X(restarts)        /* by supervisors, failed ones included */                                  \
     X(groups_given_up) /* ended by themselves, their budget spent or by auto-shutdown */           \

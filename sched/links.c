@@ -227,6 +227,17 @@ bool tina_shard_doze(tina_shard *shard) {
     return !work;
 }
 
+bool tina_shard_is_called(tina_shard *shard) {
+    for (uint32_t peer = 0; peer < shard->link_count; peer++) {
+        shard_link *link = &shard->links[peer];
+        if (link->in && (tina_ring_readable(&link->in->control) > 0 ||
+                         tina_ring_readable(&link->in->returns) > 0 ||
+                         (!link->starved && tina_ring_readable(&link->in->messages) > 0)))
+            return true;
+    }
+    return false;
+}
+
 void tina_shard_rouse(tina_shard *shard) {
     for (uint32_t peer = 0; peer < shard->link_count; peer++)
         if (shard->links[peer].in)

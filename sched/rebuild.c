@@ -80,6 +80,5 @@ bool tina_shard_quarantine(tina_shard *shard) {
     if (!shard_clear(shard))
         return false;
     links_quarantine(shard);
-    COUNT(shard, quarantines, 1);
     return true;
 }

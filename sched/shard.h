@@ -95,6 +95,10 @@ void tina_shard_borrow(tina_shard *shard, uint32_t peer, void *transfers);
 bool tina_shard_doze(tina_shard *shard);
 void tina_shard_rouse(tina_shard *shard);
 
+// tina_shard_is_called returns whether a peer has sent something that a tick would take. For a loop
+// that looks before it sleeps; announces nothing.
+bool tina_shard_is_called(tina_shard *shard);
+
 // tina_shard_tick runs one tick. It never blocks. A fault in a handler ends its isolate, and the
 // tick goes on.
 tina_tick tina_shard_tick(tina_shard *shard, tina_time now);

@@ -97,9 +97,12 @@ typedef struct tina_spec {
 
     uint64_t channel_bytes; // what other shards may have sent and this one not received, together;
                             // default 4 MiB
+    uint32_t shard_count;   // of a system that tina_run starts; default 1, or TINA_SHARDS_ALL
     uint32_t rebuild_max;   // of the shard within rebuild_period_ns, as when the root gives
                             // up; default 3, or TINA_INTENSITY_NONE
-    uint64_t rebuild_period_ns;   // default 60 s
+    uint64_t rebuild_period_ns; // default 60 s
+    tina_abort_policy abort;    // when a shard that is rebuilt no more ends the process; by default
+                                // when none is left that works
     uint64_t shutdown_timeout_ns; // from the first signal to force; default what the tree's
                                   // children may take one after the other, and 5 s
 
@@ -109,7 +112,10 @@ typedef struct tina_spec {
 } tina_spec;
 
 #define TINA_SENTENCE_BYTES 256
-#define TINA_REBUILD_MAX    64u
+#define TINA_REBUILD_MAX    16u
+
+// One shard for each core that affinity allows and the cgroup's cpu.max pays for.
+#define TINA_SHARDS_ALL UINT32_MAX
 
 // tina_spec_resolve writes *spec with every default filled in to *resolved. Returns false and a
 // sentence that names the field, its value, the limit and the remedy when it cannot work.

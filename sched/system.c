@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two threads: the shard's, which does everything, and the main one, which waits for signals and
-// for the shard to end. They share two words, a request and a result, and an eventfd each way.
+// The main thread: it boots the shards, connects them with each other, waits for signals and for
+// news from them, and decides when they shut down and leave.
 
 #include "sched/system.h"
 
@@ -16,232 +16,69 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "arena/arena.h"
 #include "core/assert.h"
-#include "core/atomic.h"
 #include "core/format.h"
-#include "reactor/reactor.h"
 #include "sched/backend.h"
-#include "sched/layout.h"
-#include "sched/shard.h"
-#include "sched/shard_thread.h"
-#include "sched/stderr_sink.h"
-#include "supervise/window.h"
+#include "sched/cores.h"
+#include "sched/member.h"
+#include "supervise/watchdog.h"
 
-enum {
-    REQUEST_NONE = 0,
-    REQUEST_SHUTDOWN, // the first signal
-    REQUEST_FORCE,    // the second
-};
+// For the memory of all shards to be faulted in, which takes a second for some GiB.
+#define BOOT_TIMEOUT_S 120
 
-enum {
-    STATUS_DRAINED = 0,
-    STATUS_NOT_STARTED = 1,
-    STATUS_FORCED = 3,
-    STATUS_GAVE_UP = 4,
-};
+// The fds that are ours beside the spec's, for each shard: ring, eventfds, timer; and for all:
+// standard streams, log, and some to spare.
+#define FDS_BESIDE 32
 
-typedef struct system_state {
-    const tina_spec *spec; // resolved
-    tina_arena arena;
-    tina_stderr_sink sink;
-    tina_shard_options options;
-    tina_shard_thread thread;
-    tina_symbols symbols;
-    tina_shard *shard;         // while it is open; the shard's thread's
-    bool broken;               // and was not rebuilt
-    int done_fd;               // readable once the shard has ended
-    int status;                // the shard's, read after it was joined
-    tina_atomic_u32 requested; // main → shard; stored before the wake, loaded after waiting
-    tina_window rebuilds;
-    uint64_t rebuild_times[TINA_REBUILD_MAX];
-    pthread_mutex_t waking; // held while `reactor` is woken, so that it cannot close meanwhile
-    tina_reactor *reactor;  // whom to wake, while it is open
-} system_state;
-
-static void sentence_write(const char *name, const char *sentence) {
-    char line[2 * TINA_SENTENCE_BYTES + 64];
-    size_t bytes = tina_format(line, sizeof line, "%s: %s\n", name, sentence);
-    if (bytes >= sizeof line)
-        bytes = sizeof line - 1;
-    ssize_t written = write(STDERR_FILENO, line, bytes);
-    (void)written;
+static bool fd_limit_raise(const tina_spec *spec, uint32_t shards,
+                           char sentence[TINA_SENTENCE_BYTES]) {
+    struct rlimit limit;
+    uint64_t wanted = ((uint64_t)spec->fd_count + FDS_BESIDE) * shards;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return true;
+    rlim_t most = limit.rlim_max;
+    limit.rlim_cur = wanted < most ? wanted : most;
+    if (wanted <= most && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return true;
+    tina_format(sentence, TINA_SENTENCE_BYTES,
+                "fd_count is %u, but this process may open %llu files (RLIMIT_NOFILE) for its %u "
+                "shard%s; lower fd_count or raise the limit",
+                spec->fd_count, (unsigned long long)most, shards, shards == 1 ? "" : "s");
+    return false;
 }
 
-static tina_time time_now(void) {
-    struct timespec monotonic;
-    struct timespec wall;
-    clock_gettime(CLOCK_MONOTONIC, &monotonic);
-    clock_gettime(CLOCK_REALTIME_COARSE, &wall);
-    return (tina_time){
-        .monotonic_ns =
-            (uint64_t)monotonic.tv_sec * UINT64_C(1000000000) + (uint64_t)monotonic.tv_nsec,
-        .wall_s = (uint64_t)wall.tv_sec,
-    };
+static void members_wake(system_state *system) {
+    for (uint32_t i = 0; i < system->member_count; i++)
+        member_wake(&system->members[i]);
 }
 
-// The phases of a shutdown: told, drained within a deadline, then forced.
-typedef struct shutdown_state {
-    bool told;
-    bool forced;
-    uint64_t deadline_ns;
-    uint32_t forced_count;
-} shutdown_state;
-
-static void shutdown_advance(system_state *system, tina_shard *shard, shutdown_state *shutdown,
-                             bool stop, uint64_t now_ns) {
-    uint32_t requested = tina_atomic_u32_load_acquire(&system->requested);
-    uint64_t timeout_ns = system->spec->shutdown_timeout_ns;
-    uint64_t deadline_ns = timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + timeout_ns;
-    if (!shutdown->told && (stop || requested != REQUEST_NONE)) {
-        shutdown->told = true;
-        shutdown->deadline_ns = deadline_ns;
-        tina_shard_shutdown(shard);
-    }
-    bool late = shutdown->told && now_ns >= shutdown->deadline_ns;
-    if (!shutdown->forced && (late || requested == REQUEST_FORCE)) {
-        shutdown->forced = true;
-        shutdown->forced_count = tina_shard_force(shard);
-        // What drains after that is given the same time again; a zombie is not waited for longer.
-        shutdown->deadline_ns = deadline_ns;
-    }
-}
-
-// Why a shard begins anew: a fault that is not provably one handler's, or a tree that gave up.
-static void rebuild_reason(const system_state *system, const tina_fault *broken,
-                           char why[TINA_SENTENCE_BYTES]) {
-    char reason[TINA_FAULT_TEXT_BYTES + 64];
-    char where[96];
-    if (!broken) {
-        tina_format(why, TINA_SENTENCE_BYTES, "the root of the tree has given up");
+static void request(system_state *system, member_request what) {
+    if (tina_atomic_u32_load_relaxed(&system->requested) >= (uint32_t)what)
         return;
-    }
-    tina_fault_describe(broken, reason, sizeof reason);
-    tina_symbols_name(&system->symbols, broken->pc, where, sizeof where);
-    tina_format(why, TINA_SENTENCE_BYTES, "a fault that is not one handler's alone: %s in %s",
-                reason, where);
+    tina_atomic_u32_store_release(&system->requested, (uint32_t)what);
+    members_wake(system);
 }
 
-// What is broken or has given up is begun anew, so often and no more.
-static bool shard_rebuild(system_state *system, tina_shard *shard, const tina_fault *broken,
-                          uint64_t now_ns) {
-    char sentence[2 * TINA_SENTENCE_BYTES];
-    char why[TINA_SENTENCE_BYTES];
-    const tina_spec *spec = system->spec;
-    rebuild_reason(system, broken, why);
-    if (!tina_window_add(&system->rebuilds, now_ns)) {
-        tina_format(sentence, sizeof sentence,
-                    "%s, and the shard was rebuilt %u times within %llu s; it ends", why,
-                    spec->rebuild_max, (unsigned long long)(spec->rebuild_period_ns / 1000000000));
-        sentence_write(spec->name, sentence);
-        return false;
+static void members_leave(system_state *system) {
+    tina_atomic_u32_store_release(&system->leave, 1);
+    members_wake(system);
+}
+
+static void members_revive(system_state *system) {
+    for (uint32_t i = 0; i < system->member_count; i++)
+        (void)tina_atomic_u32_exchange(&system->members[i].revive, 1);
+    members_wake(system);
+}
+
+// Whether no member has anything left to do. One in quarantine has, until a shutdown is asked for.
+static bool members_are_idle(const system_state *system) {
+    bool shutdown = tina_atomic_u32_load_relaxed(&system->requested) != REQUEST_NONE;
+    for (uint32_t i = 0; i < system->member_count; i++) {
+        uint32_t state = tina_atomic_u32_load_acquire(&system->members[i].state);
+        if (state < MEMBER_IDLE || (state == MEMBER_QUARANTINED && !shutdown))
+            return false;
     }
-    if (broken)
-        sentence_write(spec->name, why);
-    if (!tina_shard_rebuild(shard)) {
-        sentence_write(spec->name, "the shard cannot be rebuilt: an operation of the kernel does "
-                                   "not end; it ends");
-        return false;
-    }
-    tina_format(sentence, sizeof sentence, "the shard is rebuilt, number %u within %llu s",
-                system->rebuilds.count, (unsigned long long)(spec->rebuild_period_ns / 1000000000));
-    sentence_write(spec->name, sentence);
     return true;
-}
-
-static int shard_serve(system_state *system, tina_shard *shard) {
-    tina_reactor *reactor = tina_shard_reactor(shard);
-    shutdown_state shutdown = {0};
-    bool rebuilt = false;
-    char sentence[TINA_SENTENCE_BYTES];
-    tina_tick tick = {0};
-    for (;;) {
-        tina_time now = time_now();
-        shutdown_advance(system, shard, &shutdown, tick.stop || tick.failed, now.monotonic_ns);
-        tick = tina_shard_tick(shard, now);
-        bool anew = tick.gave_up || (tick.failed && rebuilt);
-        if (tick.broken || (anew && !shutdown.told)) {
-            system->broken = tick.broken != NULL;
-            if (shutdown.told) {
-                rebuild_reason(system, tick.broken, sentence);
-                sentence_write(system->spec->name, sentence);
-                return STATUS_FORCED;
-            }
-            if (!shard_rebuild(system, shard, tick.broken, now.monotonic_ns))
-                return STATUS_GAVE_UP;
-            system->broken = false;
-            rebuilt = true;
-            tick = (tina_tick){.busy = true};
-            continue;
-        }
-        bool given_up = shutdown.forced && now.monotonic_ns >= shutdown.deadline_ns;
-        if (tick.ended || given_up)
-            break;
-        bool busy = tick.busy || (!shutdown.told && (tick.stop || tick.failed));
-        uint64_t until_ns = tick.until_ns;
-        if (shutdown.told && shutdown.deadline_ns < until_ns)
-            until_ns = shutdown.deadline_ns;
-        int result = tina_reactor_wait(reactor, now.monotonic_ns, busy ? 0 : until_ns);
-        TINA_ASSERT(result == 0);
-    }
-    if (tick.failed)
-        return STATUS_NOT_STARTED;
-    // Forced isolates, or one whose op never came back: what drained is not all.
-    if (shutdown.forced_count || !tick.ended)
-        return STATUS_FORCED;
-    return tick.stop ? tick.stop_status : STATUS_DRAINED;
-}
-
-static void reactor_announce(system_state *system, tina_reactor *reactor) {
-    pthread_mutex_lock(&system->waking);
-    system->reactor = reactor;
-    pthread_mutex_unlock(&system->waking);
-}
-
-static int shard_run(system_state *system) {
-    const tina_arena_commit_options commit = {0};
-    char sentence[TINA_SENTENCE_BYTES];
-    int result = tina_arena_commit(&system->arena, &commit);
-    if (result != 0) {
-        tina_format(sentence, sizeof sentence,
-                    "the shard's arena of %zu bytes cannot be had: %s; lower the spec's counts",
-                    tina_arena_size(&system->arena), tina_io_error_text(result));
-        sentence_write(system->spec->name, sentence);
-        return STATUS_NOT_STARTED;
-    }
-    tina_shard *shard;
-    system->options.now = time_now();
-    result = tina_shard_open(&system->arena, system->spec, &system->options, &shard, sentence);
-    if (result != 0) {
-        sentence_write(system->spec->name, sentence);
-        return STATUS_NOT_STARTED;
-    }
-    system->shard = shard;
-    reactor_announce(system, tina_shard_reactor(shard));
-    int status = shard_serve(system, shard);
-    reactor_announce(system, NULL);
-    system->shard = NULL;
-    // Of a broken shard nothing is taken down: its ops and fds end with the process.
-    if (!system->broken)
-        tina_shard_close(shard);
-    return status;
-}
-
-static void *shard_thread(void *argument) {
-    system_state *system = argument;
-    system->status = shard_run(system);
-    uint64_t one = 1;
-    ssize_t written = write(system->done_fd, &one, sizeof one);
-    TINA_ASSERT(written == sizeof one);
-    return NULL;
-}
-
-static void request(system_state *system, uint32_t what) {
-    tina_atomic_u32_store_release(&system->requested, what);
-    pthread_mutex_lock(&system->waking);
-    if (system->reactor)
-        tina_reactor_wake(system->reactor);
-    pthread_mutex_unlock(&system->waking);
 }
 
 // A signal that came too late to matter must not strike when the mask is lifted.
@@ -251,169 +88,343 @@ static void signals_discard(int signal_fd) {
         continue;
 }
 
-static void signals_serve(system_state *system, int signal_fd) {
+static void signal_serve(system_state *system, int signal_fd) {
+    struct signalfd_siginfo info;
+    if (read(signal_fd, &info, sizeof info) != sizeof info)
+        return;
+    if (info.ssi_signo == SIGUSR2)
+        members_revive(system);
+    else if (tina_atomic_u32_load_relaxed(&system->requested) == REQUEST_NONE)
+        request(system, REQUEST_SHUTDOWN);
+    else
+        request(system, REQUEST_FORCE);
+}
+
+static void news_serve(system_state *system) {
+    uint64_t count;
+    ssize_t bytes = read(system->news_fd, &count, sizeof count);
+    TINA_ASSERT(bytes == sizeof count);
+    if (tina_atomic_u32_load_acquire(&system->abort) != 0)
+        request(system, REQUEST_FORCE);
+    else if (tina_atomic_u32_load_acquire(&system->stop) != 0)
+        request(system, REQUEST_SHUTDOWN);
+}
+
+// Until no member has anything left to do.
+static void system_serve(system_state *system, int signal_fd) {
     struct pollfd polled[2] = {{.fd = signal_fd, .events = POLLIN},
-                               {.fd = system->done_fd, .events = POLLIN}};
-    uint32_t signals = 0;
-    for (;;) {
+                               {.fd = system->news_fd, .events = POLLIN}};
+    while (!members_are_idle(system)) {
         int ready = poll(polled, 2, -1);
         if (ready < 0 && errno == EINTR)
             continue;
         TINA_ASSERT(ready > 0);
         if (polled[1].revents)
-            return;
-        struct signalfd_siginfo info;
-        if (read(signal_fd, &info, sizeof info) == sizeof info)
-            request(system, ++signals == 1 ? REQUEST_SHUTDOWN : REQUEST_FORCE);
+            news_serve(system);
+        if (polled[0].revents)
+            signal_serve(system, signal_fd);
     }
 }
 
-// The fds that are ours beside the spec's: standard streams, ring, eventfds, log, and some to
-// spare.
-#define FDS_BESIDE 32
-
-static bool fd_limit_raise(const tina_spec *spec, char sentence[TINA_SENTENCE_BYTES]) {
-    struct rlimit limit;
-    uint64_t wanted = (uint64_t)spec->fd_count + FDS_BESIDE;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return true;
-    rlim_t most = limit.rlim_max;
-    limit.rlim_cur = wanted < most ? wanted : most;
-    if (wanted <= most && setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return true;
-    tina_format(sentence, TINA_SENTENCE_BYTES,
-                "fd_count is %u, but this process may open %llu files (RLIMIT_NOFILE); lower "
-                "fd_count or raise the limit",
-                spec->fd_count, (unsigned long long)most);
-    return false;
+static void members_connect(system_state *system) {
+    for (uint32_t from = 0; from < system->member_count; from++) {
+        tina_shard *shard = system->members[from].shard;
+        for (uint32_t to = 0; to < system->member_count; to++) {
+            if (from == to)
+                continue;
+            tina_shard *peer = system->members[to].shard;
+            tina_shard_connect(shard, to, tina_shard_inlet(peer, from));
+            tina_shard_borrow(shard, to, tina_shard_transfers(peer));
+        }
+    }
 }
 
-static int threads_run(system_state *system, const sigset_t *signals) {
-    int signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    system->done_fd = eventfd(0, EFD_CLOEXEC);
-    if (signal_fd < 0 || system->done_fd < 0 ||
-        tina_shard_thread_start(&system->thread, shard_thread, system) != 0) {
-        sentence_write(system->spec->name, "no thread, stack or file descriptor can be had from "
-                                           "the system; raise its limits");
-        system->status = STATUS_NOT_STARTED;
-    } else {
-        signals_serve(system, signal_fd);
-        tina_shard_thread_join(&system->thread);
-        signals_discard(signal_fd);
+// Waits until all members have opened, connects them and lets them go on. False when one could not.
+static bool members_boot(system_state *system, uint32_t started) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += BOOT_TIMEOUT_S;
+    pthread_mutex_lock(&system->boot);
+    int waited = 0;
+    while (system->opened < started && waited == 0)
+        waited = pthread_cond_timedwait(&system->booted, &system->boot, &until);
+    if (system->opened < started) {
+        // A thread that hangs in the kernel can neither be joined nor left behind.
+        system_say(system->name, "a shard did not boot in 120 s; the process ends");
+        _exit(STATUS_NOT_STARTED);
     }
-    if (signal_fd >= 0)
-        close(signal_fd);
-    if (system->done_fd >= 0)
-        close(system->done_fd);
-    return system->status;
+    system->refused += started < system->member_count;
+    bool all = system->refused == 0;
+    if (all)
+        members_connect(system);
+    system->connected = true;
+    pthread_cond_broadcast(&system->booted);
+    pthread_mutex_unlock(&system->boot);
+    return all;
+}
+
+static int status_of(const system_state *system) {
+    bool forced = false;
+    for (uint32_t i = 0; i < system->member_count; i++) {
+        const member *each = &system->members[i];
+        if (each->failed)
+            return STATUS_NOT_STARTED;
+        forced = forced || each->forced || !each->drained;
+    }
+    if (tina_atomic_u32_load_relaxed(&system->abort) != 0)
+        return STATUS_GAVE_UP;
+    uint32_t stop = tina_atomic_u32_load_relaxed(&system->stop);
+    return forced ? STATUS_FORCED : stop != 0 ? (int)(stop - 1) : STATUS_DRAINED;
+}
+
+static int members_run(system_state *system, int signal_fd) {
+    uint32_t started = 0;
+    while (started < system->member_count &&
+           tina_shard_thread_start(&system->members[started].thread, member_run,
+                                   &system->members[started]) == 0)
+        started++;
+    if (started < system->member_count)
+        system_say(system->name, "no thread or stack can be had from the system; raise its limits");
+    int status = STATUS_NOT_STARTED;
+    bool booted = members_boot(system, started);
+    if (booted) {
+        system_serve(system, signal_fd);
+        members_leave(system);
+    }
+    for (uint32_t i = 0; i < started; i++)
+        tina_shard_thread_join(&system->members[i].thread);
+    if (booted)
+        status = status_of(system);
+    signals_discard(signal_fd);
+    return status;
 }
 
 // Before the process ends by a signal: what the log holds, then why.
 static void say_last(void *system_, const char *text, size_t bytes) {
     system_state *system = system_;
-    if (pthread_equal(pthread_self(), system->thread.id) && system->shard)
-        tina_shard_flush_log(system->shard);
+    for (uint32_t i = 0; i < system->member_count; i++) {
+        member *each = &system->members[i];
+        if (pthread_equal(pthread_self(), each->thread.id) && each->shard)
+            tina_shard_flush_log(each->shard);
+    }
     ssize_t written = write(STDERR_FILENO, text, bytes);
     (void)written;
 }
 
-static int system_run(const tina_spec *resolved) {
-    char sentence[TINA_SENTENCE_BYTES];
-    if (!fd_limit_raise(resolved, sentence)) {
-        sentence_write(resolved->name, sentence);
-        return STATUS_NOT_STARTED;
-    }
-    system_state system = {.spec = resolved, .waking = PTHREAD_MUTEX_INITIALIZER};
-    tina_window_init(&system.rebuilds, system.rebuild_times, resolved->rebuild_max,
-                     resolved->rebuild_period_ns);
-    tina_stderr_sink_open(&system.sink, STDERR_FILENO);
-    const tina_reactor_backend *backend = tina_backend_choose(resolved->backend, sentence);
-    if (*sentence)
-        sentence_write(resolved->name, sentence);
-    system.options = (tina_shard_options){
+static void peer_wake(void *system_, uint32_t peer) {
+    system_state *system = system_;
+    member_wake(&system->members[peer]);
+}
+
+static void member_begin(system_state *system, uint32_t number, const tina_spec *spec,
+                         const tina_reactor_backend *backend, int core) {
+    member *self = &system->members[number];
+    *self = (member){
+        .system = system,
+        .spec = spec,
+        .number = number,
+        .core = core,
+        .waking = PTHREAD_MUTEX_INITIALIZER,
+    };
+    self->options = (tina_shard_options){
+        .number = number,
+        .shard_count = system->member_count,
+        .wake = peer_wake,
+        .wake_where = system,
         .backend = backend,
         .log_write = tina_stderr_sink_write,
-        .log_where = &system.sink,
-        .trap = &system.thread.trap,
+        .log_where = &system->sink,
+        .trap = &self->thread.trap,
         .symbolise = tina_shard_symbolise,
-        .symbolise_where = &system.symbols,
+        .symbolise_where = &system->symbols,
     };
-    uint64_t bytes = tina_shard_bytes(resolved, &system.options);
-    int result = tina_arena_reserve(&system.arena, bytes);
-    if (result != 0) {
-        tina_format(sentence, sizeof sentence,
-                    "the shard needs %llu bytes of address space: %s; lower the spec's counts",
+    const tina_quarantine_policy policy = {
+        .rebuilds = spec->rebuild_max ? spec->rebuild_max : TINA_REBUILDS_NONE,
+        .period_ns = spec->rebuild_period_ns,
+        .abort = spec->abort,
+    };
+    tina_quarantine_init(&self->quarantine, &policy);
+}
+
+static bool memory_reserve(system_state *system, char sentence[TINA_SENTENCE_BYTES]) {
+    for (uint32_t i = 0; i < system->member_count; i++) {
+        member *each = &system->members[i];
+        uint64_t bytes = tina_shard_bytes(each->spec, &each->options);
+        int result = tina_arena_reserve(&each->arena, bytes);
+        if (result == 0)
+            continue;
+        tina_format(sentence, TINA_SENTENCE_BYTES,
+                    "shard %u needs %llu bytes of address space: %s; lower the spec's counts", i,
                     (unsigned long long)bytes, tina_io_error_text(result));
-        sentence_write(resolved->name, sentence);
-        tina_stderr_sink_close(&system.sink);
-        return STATUS_NOT_STARTED;
+        return false;
     }
-    // Blocked before the shard's thread exists, so that it inherits the mask and only signal_fd
-    // sees them. SIGPIPE is the log's, whose reader may be gone.
+    return true;
+}
+
+static void memory_release(system_state *system) {
+    for (uint32_t i = 0; i < system->member_count; i++)
+        if (tina_arena_size(&system->members[i].arena) > 0)
+            tina_arena_release(&system->members[i].arena);
+}
+
+// Blocked before any shard's thread exists, so that they inherit the mask and only signal_fd sees
+// them. SIGPIPE is the log's, whose reader may be gone.
+static int signals_block(sigset_t *before) {
     sigset_t signals;
-    sigset_t blocked;
-    sigset_t before;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
-    blocked = signals;
+    sigaddset(&signals, SIGUSR2);
+    sigset_t blocked = signals;
     sigaddset(&blocked, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &blocked, &before);
-    tina_shard_signals_open(&system.symbols, say_last, &system);
-    int status = threads_run(&system, &signals);
-    tina_shard_signals_close(&system.symbols);
+    pthread_sigmask(SIG_BLOCK, &blocked, before);
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int members_serve(system_state *system) {
+    sigset_t before;
+    int status = STATUS_NOT_STARTED;
+    int signal_fd = signals_block(&before);
+    system->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    tina_shard_signals_open(&system->symbols, say_last, system);
+    if (signal_fd < 0 || system->news_fd < 0)
+        system_say(system->name, "no file descriptor can be had from the system; raise its limits");
+    else
+        status = members_run(system, signal_fd);
+    tina_shard_signals_close(&system->symbols);
+    if (signal_fd >= 0)
+        close(signal_fd);
+    if (system->news_fd >= 0)
+        close(system->news_fd);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    tina_arena_release(&system.arena);
+    return status;
+}
+
+static void boot_locks_open(system_state *system) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&system->booted, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&system->boot, NULL);
+}
+
+// More shards than cores share them, unpinned, so that the kernel can balance what they do.
+static int core_of(const tina_cores *cores, uint32_t number, uint32_t count) {
+    return count > 1 && count <= cores->count ? cores->numbers[number] : -1;
+}
+
+static int system_run(const tina_spec *specs, uint32_t count, const tina_cores *cores) {
+    char sentence[TINA_SENTENCE_BYTES];
+    tina_arena memory = {0};
+    const tina_arena_commit_options lazy = {.lazy = true};
+    if (!fd_limit_raise(&specs[0], count, sentence)) {
+        system_say(specs[0].name, sentence);
+        return STATUS_NOT_STARTED;
+    }
+    if (tina_arena_reserve(&memory, count * sizeof(member) + TINA_ARENA_ALIGNMENT) != 0 ||
+        tina_arena_commit(&memory, &lazy) != 0) {
+        tina_arena_release(&memory);
+        system_say(specs[0].name, "no memory can be had for the shards' threads");
+        return STATUS_NOT_STARTED;
+    }
+    system_state system = {.name = specs[0].name, .member_count = count};
+    system.members = tina_arena_carve(&memory, count * sizeof(member));
+    boot_locks_open(&system);
+    tina_stderr_sink_open(&system.sink, STDERR_FILENO);
+    const tina_reactor_backend *backend = tina_backend_choose(specs[0].backend, sentence);
+    if (*sentence)
+        system_say(specs[0].name, sentence);
+    if (count > cores->count) {
+        tina_format(sentence, sizeof sentence, "%u shards share %u cores", count, cores->count);
+        system_say(specs[0].name, sentence);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        member_begin(&system, i, &specs[i], backend, core_of(cores, i, count));
+    int status = STATUS_NOT_STARTED;
+    if (memory_reserve(&system, sentence))
+        status = members_serve(&system);
+    else
+        system_say(specs[0].name, sentence);
+    memory_release(&system);
+    tina_arena_release(&memory);
     tina_stderr_sink_close(&system.sink);
+    pthread_cond_destroy(&system.booted);
+    pthread_mutex_destroy(&system.boot);
+    return status;
+}
+
+static bool count_choose(const tina_spec *spec, const tina_cores *cores, uint32_t *count,
+                         char sentence[TINA_SENTENCE_BYTES]) {
+    uint32_t most = cores->quota < TINA_SHARD_COUNT_MAX ? cores->quota : TINA_SHARD_COUNT_MAX;
+    *count = spec->shard_count == TINA_SHARDS_ALL ? most : spec->shard_count;
+    if (*count == 0)
+        *count = 1;
+    if (*count <= TINA_SHARD_COUNT_MAX)
+        return true;
+    tina_format(sentence, TINA_SENTENCE_BYTES,
+                "shard_count is %u, but a handle has room for %u; use fewer", *count,
+                TINA_SHARD_COUNT_MAX);
+    return false;
+}
+
+// What the table of borrowed buffers takes for granted.
+static bool specs_agree(const tina_spec *specs, uint32_t count,
+                        char sentence[TINA_SENTENCE_BYTES]) {
+    for (uint32_t i = 1; i < count; i++) {
+        if (specs[i].transfer_count == specs[0].transfer_count &&
+            specs[i].transfer_bytes == specs[0].transfer_bytes)
+            continue;
+        tina_format(sentence, TINA_SENTENCE_BYTES,
+                    "shard %u has %u transfer buffers of %u bytes and shard 0 has %u of %u; make "
+                    "them alike, as they are lent across",
+                    i, specs[i].transfer_count, specs[i].transfer_bytes, specs[0].transfer_count,
+                    specs[0].transfer_bytes);
+        return false;
+    }
+    return true;
+}
+
+static int refuse(const tina_spec *spec, const char *sentence) {
+    system_say(spec->name ? spec->name : "tina", sentence);
+    return STATUS_NOT_STARTED;
+}
+
+static int specs_run(const tina_spec *specs, uint32_t spec_count, uint32_t count,
+                     const tina_cores *cores) {
+    char sentence[TINA_SENTENCE_BYTES];
+    tina_arena memory = {0};
+    const tina_arena_commit_options lazy = {.lazy = true};
+    if (tina_arena_reserve(&memory, count * sizeof(tina_spec)) != 0 ||
+        tina_arena_commit(&memory, &lazy) != 0) {
+        tina_arena_release(&memory);
+        return refuse(&specs[0], "no memory can be had for the shards' specs");
+    }
+    tina_spec *resolved = tina_arena_carve(&memory, count * sizeof(tina_spec));
+    bool accepted = true;
+    for (uint32_t i = 0; i < count && accepted; i++)
+        accepted = tina_spec_resolve(&specs[spec_count > 1 ? i : 0], &resolved[i], sentence);
+    accepted = accepted && specs_agree(resolved, count, sentence);
+    int status = accepted ? system_run(resolved, count, cores) : refuse(&specs[0], sentence);
+    tina_arena_release(&memory);
     return status;
 }
 
 int tina_run(const tina_spec *spec) {
-    tina_spec resolved;
     char sentence[TINA_SENTENCE_BYTES];
-    if (!tina_spec_resolve(spec, &resolved, sentence)) {
-        sentence_write(spec->name ? spec->name : "tina", sentence);
-        return STATUS_NOT_STARTED;
-    }
-    return system_run(&resolved);
+    tina_cores cores;
+    uint32_t count;
+    tina_cores_read(&cores);
+    if (!count_choose(spec, &cores, &count, sentence))
+        return refuse(spec, sentence);
+    return specs_run(spec, 1, count, &cores);
 }
 
-static bool line_write(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static bool line_write(int fd, const char *format, ...) {
-    char line[TINA_SENTENCE_BYTES + 64];
-    va_list arguments;
-    va_start(arguments, format);
-    size_t bytes = tina_format_v(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (bytes >= sizeof line) {
-        bytes = sizeof line - 1;
-        line[bytes - 1] = '\n';
-    }
-    return write(fd, line, bytes) == (ssize_t)bytes;
-}
-
-bool tina_spec_print(const tina_spec *spec, int fd) {
-    tina_spec resolved;
-    char sentence[TINA_SENTENCE_BYTES];
-    if (!tina_spec_resolve(spec, &resolved, sentence)) {
-        line_write(fd, "%s\n", sentence);
-        return false;
-    }
-    tina_shard_options options = {.backend = tina_backend_choose(resolved.backend, sentence)};
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < tina_layout_count(&resolved); i++) {
-        tina_layout_part part = tina_layout_part_at(&resolved, &options, i);
-        if (part.bytes == 0)
-            continue;
-        const char *of =
-            i < TINA_PART_COUNT
-                ? ""
-                : resolved.types[(i - TINA_PART_COUNT) / TINA_PARTS_PER_TYPE].type->name;
-        line_write(fd, "%14llu bytes %10llu × %s%s%s\n", (unsigned long long)part.bytes,
-                   (unsigned long long)part.count, part.name, *of ? " " : "", of);
-        sum += tina_arena_carve_bytes(part.bytes);
-    }
-    line_write(fd, "%14llu bytes a shard, aligned\n", (unsigned long long)sum);
-    return true;
+int tina_run_shards(const tina_spec *specs, uint32_t count) {
+    tina_cores cores;
+    tina_cores_read(&cores);
+    TINA_ASSERT(count > 0);
+    if (count > TINA_SHARD_COUNT_MAX)
+        return refuse(&specs[0], "there are more specs than 255; a handle has no room for them");
+    return specs_run(specs, count, count, &cores);
 }

@@ -17,9 +17,16 @@ extern "C" {
 // not start (a sentence is on stderr), 3 when isolates had to be forced, 4 when the shard failed
 // more often than rebuild_max allows. A second signal forces at once.
 //
+// spec->shard_count shards run the same spec, each on a thread of its own that is pinned to a core.
+// A shard that fails is rebuilt, and in the end quarantined; SIGUSR2 revives those that are.
+//
 // Called once at a time, from the main thread, while no other thread of the program handles
 // signals.
 int tina_run(const tina_spec *spec);
+
+// tina_run_shards is tina_run with a spec of its own for each shard. Their isolate types may
+// differ; their transfer buffers may not.
+int tina_run_shards(const tina_spec *specs, uint32_t count);
 
 // tina_spec_print writes one line a part of the grand arena to fd: what, how many, bytes; and the
 // sum. It returns false, having written the sentence instead, when the spec is refused.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a shard's thread is in, which decides what a fault there costs and whether it can be stopped.
+// What a shard's thread is in, which decides what a fault there costs and whether it can be
+// stopped.
 
 #ifndef TINA_SUPERVISE_PHASE_H
 #define TINA_SUPERVISE_PHASE_H

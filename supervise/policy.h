@@ -62,6 +62,13 @@ typedef struct tina_child_policy {
     uint64_t shutdown_ns; // from being told to stop to being killed; 0: the default
 } tina_child_policy;
 
+// When a process with a shard in quarantine ends itself.
+typedef enum tina_abort_policy {
+    TINA_ABORT_WHEN_NONE_LEFT = 0, // the last shard that worked is the one
+    TINA_ABORT_AT_ONCE,            // instead of any quarantine: somebody starts the process anew
+    TINA_ABORT_NEVER,              // it waits to be revived, even with no shard that works
+} tina_abort_policy;
+
 // tina_group_intensity returns how many restarts within its period a group's policy allows.
 static inline uint32_t tina_group_intensity(const tina_group_policy *policy) {
     if (policy->intensity == TINA_INTENSITY_NONE)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "supervise/policy.h"
 #include "supervise/window.h"
 
 #ifdef __cplusplus
@@ -19,13 +20,6 @@ extern "C" {
 #define TINA_REBUILDS_MAX               16u
 #define TINA_REBUILDS_NONE              UINT32_MAX // the first fault is one too many
 #define TINA_REBUILDS_PERIOD_DEFAULT_NS UINT64_C(60000000000)
-
-// When a process with a shard in quarantine ends itself.
-typedef enum tina_abort_policy {
-    TINA_ABORT_WHEN_NONE_LEFT = 0, // the last shard that worked is the one
-    TINA_ABORT_AT_ONCE,            // instead of any quarantine: somebody starts the process anew
-    TINA_ABORT_NEVER,              // it waits to be revived, even with no shard that works
-} tina_abort_policy;
 
 // Zero means the default.
 typedef struct tina_quarantine_policy {
