@@ -25,8 +25,7 @@ tina_quarantine_verdict tina_quarantine_faulted(tina_quarantine *quarantine, boo
     case TINA_ABORT_WHEN_NONE_LEFT:
         return others == 0 ? TINA_QUARANTINE_ABORT : TINA_QUARANTINE_KEEP;
     }
-    TINA_ASSERT(!"no abort policy");
-    return TINA_QUARANTINE_ABORT;
+    tina_assert_failed("an unknown abort policy", __FILE__, __LINE__);
 }
 
 void tina_quarantine_revived(tina_quarantine *quarantine) {

@@ -134,8 +134,7 @@ static turn idle_turn(tina_tree *tree, uint32_t g, uint64_t now_ns, tina_tree_st
         }
         return node_stop(tree, n, now_ns, step);
     default:
-        TINA_ASSERT(!"a state in which no node is queued");
-        return TURN_REST;
+        tina_assert_failed("a node is queued in a state that is not for it", __FILE__, __LINE__);
     }
 }
 
@@ -155,6 +154,5 @@ static turn group_turn(tina_tree *tree, uint32_t g, uint64_t now_ns, tina_tree_s
     case GROUP_STOP_ALL:
         return stop_all_turn(tree, g, now_ns, step);
     }
-    TINA_ASSERT(!"no activity");
-    return TURN_REST;
+    tina_assert_failed("a group has an unknown activity", __FILE__, __LINE__);
 }

@@ -148,7 +148,7 @@ TEST(Tree, ForceKillsAllAtOnceAndNobodyTwice) {
     tina_node pool = world.group(inner, 22, dynamic_policy());
     world.child(3);
     world.manners[3].deaf = true;
-    for (uint32_t what : {1, 3, 21, 221})
+    for (uint32_t what : {1u, 3u, 21u, 221u})
         world.manners[what].undead = true;
     world.start();
     world.add(pool, 221);
