@@ -85,8 +85,12 @@ void tina_sendfile_end(tina_reactor *reactor, uint32_t index, const tina_backend
     op_entry *op = &reactor->ops[index];
     bool canceled = (op->marks & OP_CANCELED) != 0;
     bool reads = reactor->more[index].filled == 0;
-    if (reads && result->result == -ENOBUFS && !canceled) {
-        tina_buffers_await(reactor, index);
+    if (reads && result->result == -ENOBUFS) {
+        if (canceled) {
+            tina_completions_add(reactor, index, op->result);
+        } else {
+            tina_buffers_await(reactor, index);
+        }
         return;
     }
     int32_t end = 0;

@@ -166,6 +166,26 @@ TEST_P(Sendfile, ManyShareFewBuffers) {
     EXPECT_EQ(rig->count().buffers_in_use, 0u);
 }
 
+TEST_P(Sendfile, ACancelWhileNoBufferIsFreeIsACancel) {
+    Sizes sizes;
+    sizes.buffers = 1;
+    begin(sizes);
+    tina_fd other = file(&owner, "a", TINA_OPEN_READ);
+    rig->keep_buffers = true;
+    Completion holder = rig->result(rig->submit(&owner, tina_op_read(other, 0, 9)));
+    tina_io_id ids[] = {rig->submit(&owner, tina_op_sendfile(fd, source, 0, size)),
+                        rig->submit(&owner, tina_op_read(other, 0, 9))};
+    tina_reactor_flush(rig->reactor);
+    EXPECT_EQ(tina_reactor_wait(rig->reactor, 0, 0), 0);
+    for (tina_io_id id : ids) { // what came of them is not known yet
+        EXPECT_TRUE(tina_reactor_cancel(rig->reactor, id, TINA_IO_TIMED_OUT));
+    }
+    for (tina_io_id id : ids) {
+        EXPECT_EQ(rig->result(id).result, TINA_IO_TIMED_OUT);
+    }
+    rig->give(holder);
+}
+
 TEST_P(Sendfile, ReleaseGivesItsBufferBack) {
     begin();
     for (int turns = 0; turns < 6; turns++) {
