@@ -15,10 +15,12 @@ static bool address_take(tina_reactor *reactor, const tina_address *address, uin
     if (reactor->free_address == 0) {
         return false;
     }
+    // The caller's memory first: it may fault.
+    tina_address copy = address != NULL ? *address : (tina_address){0};
     *place = reactor->free_address - 1;
-    tina_address *copy = &reactor->addresses[*place];
-    reactor->free_address = copy->scope;
-    *copy = address != NULL ? *address : (tina_address){0};
+    tina_address *taken = &reactor->addresses[*place];
+    reactor->free_address = taken->scope;
+    *taken = copy;
     return true;
 }
 
