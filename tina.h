@@ -10,6 +10,7 @@
 #include "reactor/io.h"
 #include "sched/children.h"
 #include "sched/ctx.h"
+#include "sched/io.h"
 #include "sched/isolate.h"
 #include "sched/spec.h"
 #include "sched/system.h"

@@ -225,7 +225,9 @@ bool tina_timer_cancel(tina_ctx *ctx, tina_timer timer) {
 
 const void *tina_io_data(const tina_ctx *ctx, const tina_message *m) {
     (void)ctx;
-    return m->tag == TINA_IO_RECV_DONE ? m->io.data : NULL;
+    bool received = m->tag == TINA_IO_RECV_DONE || m->tag == TINA_IO_RECVFROM_DONE ||
+                    m->tag == TINA_IO_READ_DONE;
+    return received ? m->io.data : NULL;
 }
 
 void *tina_scratch(tina_ctx *ctx, size_t bytes) {

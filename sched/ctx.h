@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 
+#include "sched/io.h"
 #include "sched/isolate.h"
 
 #ifdef __cplusplus
@@ -179,8 +180,8 @@ tina_timer tina_timer_set_periodic(tina_ctx *ctx, uint64_t period_ns, uint64_t w
 // be.
 bool tina_timer_cancel(tina_ctx *ctx, tina_timer timer);
 
-// tina_io_data returns the bytes of a TINA_IO_RECV_DONE (m->io.result of them), the reactor's,
-// valid until the handler returns.
+// tina_io_data returns the bytes of a TINA_IO_RECV_DONE, TINA_IO_RECVFROM_DONE or TINA_IO_READ_DONE
+// (m->io.result of them; NULL when there are none), the reactor's, valid until the handler returns.
 const void *tina_io_data(const tina_ctx *ctx, const tina_message *m);
 
 // tina_scratch returns memory that is valid until the handler returns, 16-byte aligned, of

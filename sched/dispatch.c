@@ -24,6 +24,8 @@ static void io_event(const tina_shard *shard, const tina_io_completion *completi
     event->io.result = completion->result;
     event->io.bytes = completion->bytes;
     event->io.flags = completion->flags;
+    event->io.from =
+        completion->kind == TINA_OP_RECVFROM ? tina_reactor_sender(shard->reactor) : NULL;
     event->io.data = completion->buffer == TINA_IO_NO_BUFFER
                          ? NULL
                          : tina_reactor_buffer(shard->reactor, completion->buffer);
@@ -69,6 +71,7 @@ static void refused_event(const tina_isolate *self, tina_message *event) {
     event->io.result = self->refusal;
     event->io.bytes = 0;
     event->io.flags = 0;
+    event->io.from = NULL;
     event->io.data = NULL;
 }
 
@@ -195,59 +198,6 @@ void debt_pay(tina_shard *shard, tina_isolate *self) {
         tina_reactor_give_buffer(shard->reactor, debt.buffer);
 }
 
-// Below this frame lie the dead frames of the handler that returned the effect, above it, up to
-// that of the tick, ours. Bytes there would be sent, or an address read, after they have become
-// something else.
-#define HANDLER_STACK_BYTES (256u << 10)
-
-static bool is_on_stack(const tina_shard *shard, const void *data) {
-    uintptr_t at = (uintptr_t)data;
-    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    return at > frame - HANDLER_STACK_BYTES && at < shard->stack_top;
-}
-
-// What the shard carved for itself lies in one piece, from its own structure to its log. Messages,
-// received bytes and scratch are there, all of them somebody else's once the handler has returned.
-static bool is_the_shards(const tina_shard *shard, const void *data) {
-    const void *end = shard->log.text + shard->log.capacity;
-    return (uintptr_t)data >= (uintptr_t)shard && (uintptr_t)data < (uintptr_t)end;
-}
-
-#define ON_STACK "on its handler's stack; use its struct"
-
-// Returns what is wrong with where a send's bytes lie, or NULL.
-static const char *send_memory_bad(const tina_shard *shard, const tina_isolate *self,
-                                   const tina_io_op *op) {
-    if (is_on_stack(shard, op->data))
-        return ON_STACK;
-    if (transfers_hold(shard, op->data))
-        return transfer_lets_read(shard, self, op->data, op->bytes)
-                   ? NULL
-                   : "in a transfer buffer that it does not keep";
-    return is_the_shards(shard, op->data) ? "that lasts for one handler; copy it to its struct"
-                                          : NULL;
-}
-
-static int32_t op_refuse(tina_shard *shard, const tina_isolate *self, const char *bad) {
-    const type_slots *type = &shard->types[self->type];
-    shard_log(shard, TINA_LOG_ERROR, "%s %u.%u gave an op memory %s", type->type->name,
-              isolate_slot(type, self), tina_handle_generation(self->handle), bad);
-    return TINA_IO_BAD_OP;
-}
-
-// op_submit submits an op. What a send reads will last: in the isolate's struct or working arena,
-// static, or in a transfer buffer that it keeps. A connect's address is copied.
-int32_t op_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op, tina_io_id *id) {
-    const char *bad = op->kind == TINA_OP_SEND ? send_memory_bad(shard, self, op) : NULL;
-    if (bad)
-        return op_refuse(shard, self, bad);
-    int32_t refusal = tina_reactor_submit(shard->reactor, &self->io, op, id);
-    if (refusal == 0 && op->timeout_ns)
-        tina_reactor_set_companion(
-            shard->reactor, *id, deadline_set(shard, self, TIMER_OP, id->bits, op->timeout_ns) + 1);
-    return refusal;
-}
-
 // Shutdown cancels one awaited op or call: the one at that time, or the first after it that can be.
 static void awaited_cancel(tina_shard *shard, tina_isolate *self) {
     if (self->state != ISOLATE_AWAITING && self->state != ISOLATE_CALLING)
@@ -266,22 +216,9 @@ void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
     isolate_wake(shard, told);
 }
 
-static int32_t effect_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op,
-                             tina_io_id *id) {
-    if (op->flags & TINA_IO_MULTISHOT)
-        return TINA_IO_BAD_OP;
-    // Of an address on the stack of the handler that has returned nothing is left to copy.
-    if (op->kind == TINA_OP_CONNECT && is_on_stack(shard, op->data))
-        return op_refuse(shard, self, ON_STACK);
-    tina_trap_set_phase(shard->ctx.trap, TINA_PHASE_COPYING);
-    op_touch(op);
-    tina_trap_set_phase(shard->ctx.trap, TINA_PHASE_FRAMEWORK);
-    return op_submit(shard, self, op, id);
-}
-
 static void io_begin(tina_shard *shard, tina_isolate *self, const tina_io_op *op) {
     tina_io_id id;
-    int32_t refusal = effect_submit(shard, self, op, &id);
+    int32_t refusal = op_submit_effect(shard, self, op, &id);
     if (refusal != 0) {
         COUNT(shard, io_refused, 1);
         self->state = ISOLATE_REFUSED;

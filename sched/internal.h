@@ -493,7 +493,14 @@ void dispatch_ready(tina_shard *shard);
 void turn_end(tina_shard *shard, tina_isolate *self);
 void debt_pay(tina_shard *shard, tina_isolate *self);
 void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told);
+
+// op_memory.c
+// op_submit submits an op. What the kernel reads will last: in the isolate's struct or working
+// arena, static, or in a transfer buffer that it keeps. Addresses and paths are copied.
 int32_t op_submit(tina_shard *shard, tina_isolate *self, const tina_io_op *op, tina_io_id *id);
+// op_submit_effect is for one whose handler has returned.
+int32_t op_submit_effect(tina_shard *shard, tina_isolate *self, const tina_io_op *op,
+                         tina_io_id *id);
 
 // op_touch.c
 void op_touch(const tina_io_op *op);

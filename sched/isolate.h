@@ -55,6 +55,17 @@ enum {
     TINA_IO_RECV_DONE = TINA_IO_DONE - TINA_OP_RECV,
     TINA_IO_SEND_DONE = TINA_IO_DONE - TINA_OP_SEND,
     TINA_IO_CLOSE_DONE = TINA_IO_DONE - TINA_OP_CLOSE,
+    TINA_IO_RECVFROM_DONE = TINA_IO_DONE - TINA_OP_RECVFROM,
+    TINA_IO_SENDTO_DONE = TINA_IO_DONE - TINA_OP_SENDTO,
+    TINA_IO_OPEN_DONE = TINA_IO_DONE - TINA_OP_OPEN,
+    TINA_IO_READ_DONE = TINA_IO_DONE - TINA_OP_READ,
+    TINA_IO_WRITE_DONE = TINA_IO_DONE - TINA_OP_WRITE,
+    TINA_IO_FSYNC_DONE = TINA_IO_DONE - TINA_OP_FSYNC,
+    TINA_IO_STAT_DONE = TINA_IO_DONE - TINA_OP_STAT,
+    TINA_IO_SENDFILE_DONE = TINA_IO_DONE - TINA_OP_SENDFILE,
+    TINA_IO_POLL_DONE = TINA_IO_DONE - TINA_OP_POLL,
+    TINA_IO_RENAME_DONE = TINA_IO_DONE - TINA_OP_RENAME,
+    TINA_IO_UNLINK_DONE = TINA_IO_DONE - TINA_OP_UNLINK,
 };
 
 // A timer in the wheel, to cancel it by; none when all bits are zero. Dies with its isolate.
@@ -137,11 +148,12 @@ typedef struct tina_transfer {
 
 typedef struct tina_io_event {
     tina_io_id id;
-    tina_fd fd;       // the op's; accept: the new connection, owned by this isolate
-    int32_t result;   // >= 0, -errno or a TINA_IO_... error
-    uint32_t bytes;   // moved, also before an error
-    uint32_t flags;   // TINA_IO_MORE: the op goes on
-    const void *data; // recv: the bytes; read it with tina_io_data
+    tina_fd fd;               // the op's; accept, open: the new one, owned by this isolate
+    int32_t result;           // >= 0, -errno or a TINA_IO_... error
+    uint32_t bytes;           // moved, also before an error
+    uint32_t flags;           // TINA_IO_MORE: the op goes on; TINA_IO_TRUNCATED
+    const void *data;         // recv, recvfrom, read: the bytes; read it with tina_io_data
+    const tina_address *from; // recvfrom: who sent it; of no family when that has no address
 } tina_io_event;
 
 // What a handler is given: a view that is valid for that call only.
