@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,6 +87,24 @@ TEST_F(EpollOpen, SaysWhyItCannotStartAndLeavesNothing) {
     EXPECT_NE(attempt(-ENFILE).find("fs.file-max"), std::string::npos);
     event_fd_error = 0;
     EXPECT_EQ(attempt(0), "");
+}
+
+TEST_F(EpollOpen, LeavesNothingHoweverManyFdsThereAre) {
+    config.backend_options = nullptr; // this kernel's
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int lowest = dup(0);
+    close(lowest);
+    for (int count = 0; count <= 3; count++) {
+        rlimit few = before;
+        few.rlim_cur = static_cast<rlim_t>(lowest + count);
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+        std::string text = attempt(count < 3 ? -EMFILE : 0);
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+        EXPECT_EQ(text.find("RLIMIT_NOFILE") != std::string::npos, count < 3) << text;
+        EXPECT_EQ(dup(0), lowest);
+        close(lowest);
+    }
 }
 
 TEST_F(EpollOpen, OpensAtTheEdgesOfItsSizes) {
