@@ -40,6 +40,9 @@ http_answer_result http_context_answer(http_shard *shard, http_context *context,
                 break;
             http_context_refuse(shard, context, ctx, 503);
             return HTTP_ANSWER_CLOSE;
+        case HTTP_PARSE_PIECE: // no body is streamed
+            TINA_ASSERT(context->parser.state != HTTP_PARSE_IN_BODY);
+            return HTTP_ANSWER_CLOSE;
         case HTTP_PARSE_WHOLE:
             if (!request_answer(shard, context, ctx, last))
                 return HTTP_ANSWER_CLOSE;

@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parser and the chunked decoder: what comes out must not depend on how the bytes are split.
+// The parser and the chunked decoder: what comes out must not depend on how the bytes are split,
+// nor on whether a body is read whole or streamed.
 
 #include <string.h>
 
 #include "core/assert.h"
 #include "http/fuzz.h"
 #include "http/parse.h"
+#include "sched/isolate.h"
 
 #define BYTES_MAX  16384u
 #define BODY_LIMIT 6000u // more than fits behind a head
 
 static const http_parser_limits limits = {200, 600, 10};
 
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+
 // What came out, as one number.
 typedef struct fuzz_hash {
     uint64_t value;
 } fuzz_hash;
+
+typedef struct parse_reading {
+    http_parser parser;
+    fuzz_hash hash;
+    fuzz_hash body;
+    uint64_t body_bytes;
+    bool streamed;
+} parse_reading;
 
 static void hash_add(fuzz_hash *hash, const void *data, size_t bytes) {
     const uint8_t *at = data;
@@ -51,69 +63,95 @@ static void head_check(const http_head *head, fuzz_hash *hash) {
     hash_add(hash, rest, sizeof rest);
 }
 
+static void body_add(parse_reading *reading) {
+    const http_parser *parser = &reading->parser;
+    for (uint64_t i = 0; i < parser->body_bytes; i++)
+        hash_add(&reading->body, parser->body + i, 1);
+    reading->body_bytes += parser->body_bytes;
+    TINA_ASSERT(reading->body_bytes <= BODY_LIMIT);
+}
+
+static void request_end(parse_reading *reading) {
+    body_add(reading);
+    TINA_ASSERT(reading->parser.head.framing != HTTP_FRAMING_NONE || reading->body_bytes == 0);
+    hash_add(&reading->hash, &reading->body.value, sizeof reading->body.value);
+    reading->body.value = HASH_BEGIN;
+    reading->body_bytes = 0;
+    http_parser_advance(&reading->parser);
+}
+
 // Returns false when nothing more can be read.
-static bool parser_drain(http_parser *parser, uint8_t *room, fuzz_hash *hash) {
+static bool parser_drain(parse_reading *reading) {
+    static uint8_t room[BODY_LIMIT];
+    http_parser *parser = &reading->parser;
     for (;;) {
         switch (http_parser_run(parser)) {
         case HTTP_PARSE_MORE:
             return true;
         case HTTP_PARSE_HEAD:
-            head_check(&parser->head, hash);
-            http_parser_limit_body(parser, BODY_LIMIT);
+            head_check(&parser->head, &reading->hash);
+            if (reading->streamed)
+                http_parser_stream_body(parser, BODY_LIMIT);
+            else
+                http_parser_limit_body(parser, BODY_LIMIT);
             break;
         case HTTP_PARSE_ROOM:
             http_parser_give_room(parser, room, BODY_LIMIT);
             break;
+        case HTTP_PARSE_PIECE:
+            TINA_ASSERT(reading->streamed && parser->body_bytes > 0);
+            body_add(reading);
+            break;
         case HTTP_PARSE_WHOLE:
-            TINA_ASSERT(parser->body_bytes <= BODY_LIMIT);
-            TINA_ASSERT(parser->head.framing != HTTP_FRAMING_NONE || parser->body_bytes == 0);
-            hash_add(hash, parser->body, parser->body_bytes);
-            http_parser_advance(parser);
+            request_end(reading);
             break;
         case HTTP_PARSE_FAILED:
             TINA_ASSERT(parser->status >= 400 && parser->status <= 505);
-            hash_add(hash, &parser->status, sizeof parser->status);
+            hash_add(&reading->hash, &parser->status, sizeof parser->status);
             return false;
         }
     }
 }
 
 // The n-th piece is as long as the n-th of the pattern's bytes says.
-static uint64_t parse_split(const uint8_t *data, size_t bytes, const uint8_t *pattern,
-                            size_t pattern_bytes) {
+static uint64_t parse_split(tina_bytes input, tina_bytes pattern, bool streamed) {
     static uint8_t buffer[8192];
-    static uint8_t room[BODY_LIMIT];
     static http_field fields[10];
     TINA_ASSERT(http_parser_bytes(&limits) <= sizeof buffer);
-    http_parser parser;
-    http_parser_init(&parser, &limits, buffer, fields);
-    fuzz_hash hash = {UINT64_C(0xcbf29ce484222325)};
-    for (size_t at = 0, n = 0; at < bytes; n++) {
-        size_t piece = pattern_bytes > 0 ? 1u + pattern[n % pattern_bytes] : bytes;
-        size_t space = http_parser_space(&parser);
+    parse_reading reading = {.streamed = streamed, .hash = {HASH_BEGIN}, .body = {HASH_BEGIN}};
+    http_parser_init(&reading.parser, &limits, buffer, fields);
+    const uint8_t *lengths = pattern.data;
+    for (size_t at = 0, n = 0; at < input.bytes; n++) {
+        size_t piece = pattern.bytes > 0 ? 1u + lengths[n % pattern.bytes] : input.bytes;
+        size_t space = http_parser_space(&reading.parser);
         TINA_ASSERT(space > 0);
         piece = piece < space ? piece : space;
-        piece = piece < bytes - at ? piece : bytes - at;
-        http_parser_take(&parser, data + at, (uint32_t)piece);
+        piece = piece < input.bytes - at ? piece : input.bytes - at;
+        http_parser_take(&reading.parser, (const uint8_t *)input.data + at, (uint32_t)piece);
         at += piece;
-        if (!parser_drain(&parser, room, &hash))
+        if (!parser_drain(&reading))
             break;
     }
-    return hash.value;
+    return reading.hash.value;
 }
 
 int http_fuzz_parse(const uint8_t *data, size_t bytes) {
-    const uint8_t one[] = {0};
     if (bytes < 4 || bytes > BYTES_MAX)
         return 0;
-    uint64_t whole = parse_split(data + 3, bytes - 3, NULL, 0);
-    TINA_ASSERT(parse_split(data + 3, bytes - 3, data, 3) == whole);
-    TINA_ASSERT(parse_split(data + 3, bytes - 3, one, 1) == whole);
+    tina_bytes input = {data + 3, bytes - 3};
+    tina_bytes pattern = {data, 3};
+    tina_bytes at_once = {NULL, 0};
+    tina_bytes one_by_one = {"", 1};
+    uint64_t whole = parse_split(input, at_once, false);
+    TINA_ASSERT(parse_split(input, pattern, false) == whole);
+    TINA_ASSERT(parse_split(input, one_by_one, false) == whole);
+    TINA_ASSERT(parse_split(input, at_once, true) == whole);
+    TINA_ASSERT(parse_split(input, pattern, true) == whole);
     return 0;
 }
 
 static uint64_t chunked_split(uint8_t *bytes, size_t count, size_t step) {
-    fuzz_hash hash = {UINT64_C(0xcbf29ce484222325)};
+    fuzz_hash hash = {HASH_BEGIN};
     uint64_t total = 0;
     http_chunked chunked;
     http_chunked_begin(&chunked, BODY_LIMIT, 10);

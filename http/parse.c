@@ -10,6 +10,9 @@ static http_parse_result head_run(http_parser *parser);
 static http_parse_result body_run(http_parser *parser);
 static http_parse_result length_run(http_parser *parser);
 static http_parse_result chunked_run(http_parser *parser);
+static http_parse_result length_stream(http_parser *parser);
+static http_parse_result chunked_stream(http_parser *parser);
+static void body_begin(http_parser *parser, uint64_t limit);
 static http_parse_result piece_store(http_parser *parser, uint32_t at, uint32_t bytes);
 static void parser_move_down(http_parser *parser);
 static http_parse_result parser_fail(http_parser *parser, uint16_t status);
@@ -52,9 +55,10 @@ static http_parse_result head_run(http_parser *parser) {
 }
 
 static http_parse_result body_run(http_parser *parser) {
-    if (parser->head.framing == HTTP_FRAMING_CHUNKED)
-        return chunked_run(parser);
-    return length_run(parser);
+    bool chunked = parser->head.framing == HTTP_FRAMING_CHUNKED;
+    if (parser->streamed)
+        return chunked ? chunked_stream(parser) : length_stream(parser);
+    return chunked ? chunked_run(parser) : length_run(parser);
 }
 
 static http_parse_result length_run(http_parser *parser) {
@@ -99,6 +103,44 @@ static http_parse_result chunked_run(http_parser *parser) {
     }
 }
 
+static http_parse_result length_stream(http_parser *parser) {
+    uint64_t there = parser->end - parser->next;
+    uint32_t bytes = (uint32_t)(parser->left < there ? parser->left : there);
+    parser->body = parser->buffer + parser->next;
+    parser->body_bytes = bytes;
+    parser->left -= bytes;
+    parser->next += bytes;
+    if (parser->left > 0)
+        return bytes > 0 ? HTTP_PARSE_PIECE : HTTP_PARSE_MORE;
+    parser->state = HTTP_PARSE_IN_REQUEST;
+    return HTTP_PARSE_WHOLE;
+}
+
+// All chunks that are here become one piece, which begins where the first of them did.
+static http_parse_result chunked_stream(http_parser *parser) {
+    parser->body = parser->buffer + parser->next;
+    parser->body_bytes = 0;
+    for (;;) {
+        http_chunked_input input = {parser->buffer, parser->end, parser->next, 0, 0};
+        http_chunked_result result = http_chunked_take(&parser->chunked, &input);
+        parser->next = input.used;
+        switch (result) {
+        case HTTP_CHUNKED_MORE:
+            return parser->body_bytes > 0 ? HTTP_PARSE_PIECE : HTTP_PARSE_MORE;
+        case HTTP_CHUNKED_PIECE:
+            memmove(parser->body + parser->body_bytes, parser->buffer + input.piece,
+                    input.piece_bytes);
+            parser->body_bytes += input.piece_bytes;
+            break;
+        case HTTP_CHUNKED_ENDED:
+            parser->state = HTTP_PARSE_IN_REQUEST;
+            return HTTP_PARSE_WHOLE;
+        case HTTP_CHUNKED_FAILED:
+            return parser_fail(parser, parser->chunked.status);
+        }
+    }
+}
+
 // In the buffer a body only ever moves down: its framing is what lay between.
 static http_parse_result piece_store(http_parser *parser, uint32_t at, uint32_t bytes) {
     if (bytes > parser->body_room - parser->body_bytes)
@@ -128,9 +170,10 @@ uint32_t http_parser_space(http_parser *parser) {
     if (parser->state == HTTP_PARSE_IN_HEAD) {
         parser_move_down(parser);
     } else if (parser->state == HTTP_PARSE_IN_BODY && parser->next == parser->end &&
-               (parser->head.framing == HTTP_FRAMING_CHUNKED || parser->room_given)) {
+               (parser->head.framing == HTTP_FRAMING_CHUNKED || parser->room_given ||
+                parser->streamed)) {
         uint32_t kept = parser->begin + parser->lines.bytes;
-        if (!parser->room_given)
+        if (!parser->room_given && !parser->streamed)
             kept += (uint32_t)parser->body_bytes;
         parser->next = kept;
         parser->end = kept;
@@ -154,9 +197,19 @@ void http_parser_take(http_parser *parser, const void *data, uint32_t bytes) {
     parser->end += bytes;
 }
 
+void http_parser_limit_body(http_parser *parser, uint64_t limit) {
+    TINA_ASSERT(!parser->streamed);
+    body_begin(parser, limit);
+}
+
+void http_parser_stream_body(http_parser *parser, uint64_t limit) {
+    parser->streamed = true;
+    body_begin(parser, limit);
+}
+
 // A body by length that fits behind its head is received where it will stay. One in chunks leaves
 // room for bytes still in their framing.
-void http_parser_limit_body(http_parser *parser, uint64_t limit) {
+static void body_begin(http_parser *parser, uint64_t limit) {
     TINA_ASSERT(parser->state == HTTP_PARSE_IN_BODY);
     TINA_ASSERT(!parser->room_given && parser->body_bytes == 0);
     uint32_t behind = parser->capacity - parser->next;
@@ -174,7 +227,7 @@ void http_parser_limit_body(http_parser *parser, uint64_t limit) {
 
 void http_parser_give_room(http_parser *parser, void *memory, uint64_t bytes) {
     TINA_ASSERT(parser->state == HTTP_PARSE_IN_BODY);
-    TINA_ASSERT(!parser->room_given);
+    TINA_ASSERT(!parser->room_given && !parser->streamed);
     TINA_ASSERT(bytes >= parser->body_bytes + parser->left);
     memcpy(memory, parser->body, parser->body_bytes);
     parser->body = memory;
@@ -191,6 +244,7 @@ void http_parser_advance(http_parser *parser) {
     parser->body = NULL;
     parser->body_bytes = 0;
     parser->room_given = false;
+    parser->streamed = false;
     parser->head.method = 0;
     http_lines_begin(&parser->lines, false);
 }

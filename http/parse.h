@@ -8,6 +8,9 @@
 // A head must pass three judges: the line discipline (lines.h), llhttp in strict mode, and the
 // rules of what a head may mean (message.h). Bytes are copied in once and the request's strings
 // stay where they lie. What comes out does not depend on how the bytes were split.
+//
+// A body is read whole, or streamed: then it comes in pieces, each of which lies in the buffer
+// until the next, and needs no room.
 
 #ifndef TINA_HTTP_PARSE_H
 #define TINA_HTTP_PARSE_H
@@ -45,6 +48,7 @@ typedef struct http_parser {
     uint16_t status;
     uint8_t state; // http_parse_state
     bool room_given;
+    bool streamed;
     uint8_t *body;
     uint64_t body_bytes;
     uint64_t body_room;
@@ -74,14 +78,18 @@ typedef enum http_parse_result {
     HTTP_PARSE_MORE = 0, // take more
     HTTP_PARSE_HEAD,     // head is valid; say how large the body may be
     HTTP_PARSE_ROOM,     // the body does not fit here; give it room
-    HTTP_PARSE_WHOLE,
-    HTTP_PARSE_FAILED, // parser->status; again and again
+    HTTP_PARSE_PIECE,    // of a streamed body: `body`, body_bytes of it, until the next run
+    HTTP_PARSE_WHOLE,    // of a streamed body: `body` is its last piece, or empty
+    HTTP_PARSE_FAILED,   // parser->status; again and again
 } http_parse_result;
 
 http_parse_result http_parser_run(http_parser *parser);
 
 // http_parser_limit_body answers HEAD. After it, http_parser_run goes on, or fails with 413.
 void http_parser_limit_body(http_parser *parser, uint64_t limit);
+
+// http_parser_stream_body answers HEAD too, and has the body come in pieces.
+void http_parser_stream_body(http_parser *parser, uint64_t limit);
 
 // http_parser_give_room answers ROOM with memory for the whole body, `limit` bytes of it at most.
 void http_parser_give_room(http_parser *parser, void *memory, uint64_t bytes);

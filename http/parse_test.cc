@@ -47,8 +47,8 @@ constexpr uint32_t kBodyLimit = 100000;
 
 class Reader {
   public:
-    Reader()
-        : buffer_(http_parser_bytes(&kLimits)), room_(kBodyLimit),
+    explicit Reader(bool streamed = false)
+        : streamed_(streamed), buffer_(http_parser_bytes(&kLimits)), room_(kBodyLimit),
           fields_(sizeof(http_field) * kLimits.field_count) {
         http_parser_init(&parser_, &kLimits, buffer_.at,
                          reinterpret_cast<http_field *>(fields_.at));
@@ -80,12 +80,20 @@ class Reader {
             case HTTP_PARSE_MORE:
                 return;
             case HTTP_PARSE_HEAD:
-                http_parser_limit_body(&parser_, kBodyLimit);
+                if (streamed_)
+                    http_parser_stream_body(&parser_, kBodyLimit);
+                else
+                    http_parser_limit_body(&parser_, kBodyLimit);
                 break;
             case HTTP_PARSE_ROOM:
                 http_parser_give_room(&parser_, room_.at, kBodyLimit);
                 break;
+            case HTTP_PARSE_PIECE:
+                EXPECT_TRUE(streamed_);
+                body_ += body();
+                break;
             case HTTP_PARSE_WHOLE:
+                body_ += body();
                 write();
                 http_parser_advance(&parser_);
                 break;
@@ -113,12 +121,18 @@ class Reader {
             transcript += string(" ") + field.name + "=" + field.value;
         }
         transcript += head.keep_alive ? " keep" : " close";
-        transcript += " body=" + string(reinterpret_cast<char *>(parser_.body),
-                                        static_cast<size_t>(parser_.body_bytes));
-        transcript += "\n";
+        transcript += " body=" + body_ + "\n";
+        body_.clear();
+    }
+
+    string body() const {
+        return string(reinterpret_cast<char *>(parser_.body),
+                      static_cast<size_t>(parser_.body_bytes));
     }
 
     static constexpr size_t kTakeMax = 32768;
+    bool streamed_;
+    string body_;
     Flush input_{kTakeMax};
     Flush buffer_;
     Flush room_;
@@ -133,8 +147,8 @@ string read_whole(const string &bytes) {
     return reader.transcript;
 }
 
-string read_split(const string &bytes, const std::vector<size_t> &cuts) {
-    Reader reader;
+string read_split(const string &bytes, const std::vector<size_t> &cuts, bool streamed = false) {
+    Reader reader(streamed);
     size_t from = 0;
     for (size_t cut : cuts) {
         reader.take(bytes.substr(from, cut - from));
@@ -144,19 +158,24 @@ string read_split(const string &bytes, const std::vector<size_t> &cuts) {
     return reader.transcript;
 }
 
-string read_bytewise(const string &bytes) {
-    Reader reader;
+string read_bytewise(const string &bytes, bool streamed = false) {
+    Reader reader(streamed);
     for (char byte : bytes)
         reader.take(string(1, byte));
     return reader.transcript;
 }
 
+// Nor does it matter whether bodies are streamed.
 void expect_same_at_every_split(const string &bytes) {
     string whole = read_whole(bytes);
     EXPECT_EQ(read_bytewise(bytes), whole) << bytes.substr(0, 200);
+    EXPECT_EQ(read_bytewise(bytes, true), whole) << bytes.substr(0, 200);
+    EXPECT_EQ(read_split(bytes, {}, true), whole) << bytes.substr(0, 200);
     if (bytes.size() <= 400) {
-        for (size_t cut = 1; cut < bytes.size(); cut++)
+        for (size_t cut = 1; cut < bytes.size(); cut++) {
             ASSERT_EQ(read_split(bytes, {cut}), whole) << "cut at " << cut << " of " << bytes;
+            ASSERT_EQ(read_split(bytes, {cut}, true), whole) << "cut at " << cut << " of " << bytes;
+        }
         return;
     }
     tina_prng prng = tina_prng_make(1, 1, 1);
@@ -164,6 +183,7 @@ void expect_same_at_every_split(const string &bytes) {
         size_t a = tina_prng_below(&prng, bytes.size());
         size_t b = a + tina_prng_below(&prng, bytes.size() - a);
         ASSERT_EQ(read_split(bytes, {a, b}), whole) << "cuts at " << a << " and " << b;
+        ASSERT_EQ(read_split(bytes, {a, b}, true), whole) << "cuts at " << a << " and " << b;
     }
 }
 
@@ -479,6 +499,7 @@ TEST(Parse, MutilatedRequestsAreReadAlikeHoweverSplit) {
         ASSERT_EQ(read_bytewise(bad), whole) << bad;
         size_t cut = tina_prng_below(&prng, bad.size());
         ASSERT_EQ(read_split(bad, {cut}), whole) << bad;
+        ASSERT_EQ(read_split(bad, {cut}, true), whole) << bad;
     }
 }
 
