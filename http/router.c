@@ -112,25 +112,24 @@ static uint32_t literal_find(const http_router *router, uint32_t parent, const c
 }
 
 // Dot segments are for clients to resolve (RFC 3986 §5.2.4); one that arrives is an attempt to
-// leave a directory. An encoded NUL would end a string early.
+// leave a directory, also between encoded slashes, which a parameter decodes. An encoded NUL would
+// end a string early.
 static bool path_is_plain(const char *path, const char *end) {
-    for (const char *at = path; at < end;) {
-        const char *segment = at + 1;
-        at = segment_end(segment, end);
-        uint32_t dots = 0;
-        const char *byte = segment;
-        while (byte < at) {
-            bool encoded = *byte == '%';
-            if (encoded && byte[1] == '0' && byte[2] == '0')
-                return false;
-            bool dot = *byte == '.' || (encoded && byte[1] == '2' && (byte[2] | 0x20) == 'e');
-            dots += dot ? 1 : 3;
-            byte += encoded ? 3 : 1;
-        }
-        if (dots == 1 || dots == 2)
+    uint32_t dots = 0; // of a segment that has nothing else; 3: not of such a one
+    for (const char *at = path + 1; at < end;) {
+        bool encoded = *at == '%';
+        int byte = encoded ? ascii_hex(at[1]) * 16 + ascii_hex(at[2]) : *at;
+        at += encoded ? 3 : 1;
+        if (byte == '\0')
             return false;
+        if (byte == '/' && (dots == 1 || dots == 2))
+            return false;
+        if (byte == '/')
+            dots = 0;
+        else
+            dots = byte == '.' && dots < 2 ? dots + 1 : 3;
     }
-    return true;
+    return dots != 1 && dots != 2;
 }
 
 static bool rest_is_plain(const char *at, const char *end) {

@@ -60,8 +60,9 @@ typedef struct http_match {
 } http_match;
 
 // http_router_find looks up a path that begins with "/" and whose percent-encoding is well formed.
-// A path with "." or ".." for a segment, or with an encoded NUL, is unknown whatever the routes;
-// and so is one that would put an encoded slash or an empty segment into a "*name".
+// A path with "." or ".." for a segment, also between encoded slashes, or with an encoded NUL, is
+// unknown whatever the routes; and so is one that would put an encoded slash or an empty segment
+// into a "*name".
 void http_router_find(const http_router *router, http_method method, const char *path,
                       uint32_t path_bytes, http_match *match);
 

@@ -108,12 +108,14 @@ TEST(Router, PathsThatWouldLeaveTheirPlaceAreUnknown) {
     Router router({get("/*all"), get("/:x")});
     for (const char *path :
          {"/..", "/.", "/a/..", "/a/../", "/../etc/passwd", "/%2e%2E/x", "/.%2e", "/%2e",
-          "/a/%2e%2e/b", "/a/b%2Fc", "/a//b", "//etc/passwd", "/a.txt%00.html", "/%00"})
+          "/a/%2e%2e/b", "/a/b%2Fc", "/a//b", "//etc/passwd", "/a.txt%00.html", "/%00", "/..%2fx",
+          "/x%2F..", "/x%2f.%2Fy", "/%2e%2E%2fx"})
         EXPECT_EQ(router.find(HTTP_GET, path), "404") << path;
     EXPECT_EQ(router.find(HTTP_GET, "/a/...."), "/*all a/....");
     EXPECT_EQ(router.find(HTTP_GET, "/a/.hidden"), "/*all a/.hidden");
     EXPECT_EQ(router.find(HTTP_GET, "/%252e%252e/x"), "/*all %252e%252e/x");
-    EXPECT_EQ(router.find(HTTP_GET, "/..%2fx"), "/:x ..%2fx"); // one segment, and named so
+    EXPECT_EQ(router.find(HTTP_GET, "/..x%2f.y"), "/:x ..x%2f.y");
+    EXPECT_EQ(router.find(HTTP_GET, "/...%2f"), "/:x ...%2f");
 }
 
 TEST(Router, FindsParametersByName) {
