@@ -63,6 +63,8 @@ static void trace_log(tina_shard *shard, const tina_fault *fault) {
 static void fault_tell(tina_shard *shard, const tina_isolate *self, const tina_fault *fault) {
     const type_slots *type = &shard->types[self->type];
     char reason[TINA_FAULT_TEXT_BYTES + 32];
+    if (!tina_log_wants(&shard->log, TINA_LOG_WARNING))
+        return;
     tina_fault_describe(fault, reason, sizeof reason);
     shard_log(shard, TINA_LOG_WARNING, "%s %u.%u crashed: %s", type->type->name,
               isolate_slot(type, self), tina_handle_generation(self->handle), reason);
