@@ -30,8 +30,11 @@ void *member_run(void *member_) {
     system->refused += !opened;
     pthread_cond_broadcast(&system->booted);
     pthread_mutex_unlock(&system->boot);
-    if (member_connected(self) && opened)
+    if (member_connected(self) && opened) {
+        watch_start(&self->watch);
         member_serve(self);
+        watch_stop(&self->watch);
+    }
     if (opened)
         member_close(self);
     return NULL;
@@ -134,13 +137,17 @@ static void member_close(member *self) {
         tina_shard_close(shard);
 }
 
+static void news_write(system_state *system) {
+    uint64_t one = 1;
+    ssize_t written = write(system->news_fd, &one, sizeof one);
+    TINA_ASSERT(written == sizeof one);
+}
+
 static void state_tell(member *self, member_state state) {
     if (tina_atomic_u32_load_relaxed(&self->state) == (uint32_t)state)
         return;
     tina_atomic_u32_store_release(&self->state, (uint32_t)state);
-    uint64_t one = 1;
-    ssize_t written = write(self->system->news_fd, &one, sizeof one);
-    TINA_ASSERT(written == sizeof one);
+    news_write(self->system);
 }
 
 // The phases of a shutdown: told, drained within a deadline, then forced.
@@ -242,9 +249,14 @@ static void stop_tell(member *self, int status) {
     if (tina_atomic_u32_load_acquire(&system->stop) != 0)
         return;
     tina_atomic_u32_store_release(&system->stop, stop);
-    uint64_t one = 1;
-    ssize_t written = write(system->news_fd, &one, sizeof one);
-    TINA_ASSERT(written == sizeof one);
+    news_write(system);
+}
+
+// Whoever wakes first has the main thread make its rounds again.
+static void rounds_resume(system_state *system) {
+    if (tina_atomic_u32_load_relaxed(&system->dozing) != 0 &&
+        tina_atomic_u32_exchange(&system->dozing, 0) != 0)
+        news_write(system);
 }
 
 // Waits for the kernel, for other shards and for the next deadline, whichever comes first.
@@ -254,8 +266,14 @@ static void member_wait(member *self, tina_spin *spin, const tina_tick *tick, ui
     bool alone = self->system->member_count == 1;
     bool sleeps = !tick->busy && (alone || (!tina_spin_finds_work(spin, self->shard, until_ns) &&
                                             tina_shard_doze(self->shard)));
+    if (sleeps)
+        tina_atomic_u32_store_release(&self->watch.asleep, 1);
     int result = tina_reactor_wait(reactor, now_ns, sleeps ? until_ns : 0);
     TINA_ASSERT(result == 0);
+    if (sleeps) {
+        (void)tina_atomic_u32_exchange(&self->watch.asleep, 0); // before the look at `dozing`
+        rounds_resume(self->system);
+    }
     if (!tick->busy && !alone) {
         tina_shard_rouse(self->shard);
         if (sleeps)

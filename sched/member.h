@@ -17,6 +17,7 @@
 #include "sched/shard.h"
 #include "sched/shard_thread.h"
 #include "sched/stderr_sink.h"
+#include "sched/watch.h"
 #include "supervise/quarantine.h"
 
 #ifdef __cplusplus
@@ -62,6 +63,7 @@ typedef struct member {
     tina_shard_thread thread;
     tina_shard *shard; // while it is open
     tina_quarantine quarantine;
+    watch watch;
     pthread_mutex_t waking; // held while `reactor` is woken, so that it cannot close meanwhile
     tina_reactor *reactor;  // whom to wake, while it is open
     tina_atomic_u32 state;  // member_state; the member's
@@ -79,9 +81,10 @@ struct system_state {
     int news_fd; // eventfd; written by a member whose state changed
 
     tina_atomic_u32 requested; // member_request; the main thread's
-    tina_atomic_u32 leave;     // the main thread's: every member is idle
-    tina_atomic_u32 stop;      // a member's: 1 + the status of its tina_stop; the first counts
-    tina_atomic_u32 abort;     // a member's: no shard is left that works
+    tina_atomic_u32 dozing; // the main thread's: it makes no rounds; a member that wakes takes it
+    tina_atomic_u32 leave;  // the main thread's: every member is idle
+    tina_atomic_u32 stop;   // a member's: 1 + the status of its tina_stop; the first counts
+    tina_atomic_u32 abort;  // a member's: no shard is left that works
 
     pthread_mutex_t boot; // of the fields below
     pthread_cond_t booted;

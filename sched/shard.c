@@ -2,6 +2,7 @@
 
 #include "sched/shard.h"
 
+#include "core/format.h"
 #include "sched/internal.h"
 #include "sched/links.h"
 
@@ -197,4 +198,19 @@ void shard_log(tina_shard *shard, tina_log_level level, const char *format, ...)
     va_end(arguments);
     if (!tina_log_put(&shard->log, line, bytes))
         COUNT(shard, log_lines_dropped, 1);
+}
+
+uint64_t tina_shard_progress(const tina_shard *shard) {
+    uint64_t ticks = tina_atomic_u64_load_relaxed(&shard->counters.ticks);
+    uint64_t dispatches = tina_atomic_u64_load_relaxed(&shard->counters.dispatches);
+    return (ticks << 40) ^ (dispatches << 16) ^ shard->turn_calls;
+}
+
+size_t tina_shard_who(const tina_shard *shard, char *out, size_t capacity) {
+    const tina_isolate *self = shard->ctx.self;
+    if (!self)
+        return tina_format(out, capacity, "nobody");
+    const type_slots *type = &shard->types[self->type];
+    return tina_format(out, capacity, "%s %u.%u", type->type->name, isolate_slot(type, self),
+                       tina_handle_generation(self->handle));
 }

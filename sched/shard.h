@@ -113,6 +113,12 @@ uint32_t tina_shard_force(tina_shard *shard);
 // signal handler on the shard's thread.
 void tina_shard_flush_log(tina_shard *shard);
 
+// tina_shard_progress returns a number that differs whenever a tick or a handler has begun since.
+// tina_shard_who writes whose handler is being called, as "echo 3.1", and returns its length as
+// tina_format does. Both for the shard's thread, also in a signal handler.
+uint64_t tina_shard_progress(const tina_shard *shard);
+size_t tina_shard_who(const tina_shard *shard, char *out, size_t capacity);
+
 // tina_shard_rebuild begins anew from the spec: every isolate is gone, untold and undescribed;
 // every op is cancelled and awaited, every fd closed; then the tree is started as at boot. What is
 // durable stays: handles, fds and ids of before are stale, counters and the log go on. It trusts

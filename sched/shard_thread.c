@@ -40,14 +40,11 @@ void tina_shard_thread_join(tina_shard_thread *thread) {
     tina_trap_stack_unmap(&thread->stack);
 }
 
-void tina_shard_signals_open(tina_symbols *symbols,
-                             void (*say)(void *where, const char *text, size_t bytes),
-                             void *where) {
-    const tina_trap_signals signals = {.say = say, .where = where};
+void tina_shard_signals_open(tina_symbols *symbols, const tina_trap_signals *signals) {
     // Without a table, traces have offsets in place of names; without libc's, its faults count as
     // the program's. Neither is worth refusing to run.
     (void)tina_symbols_open(symbols);
-    (void)tina_trap_signals_install(&signals);
+    (void)tina_trap_signals_install(signals);
 }
 
 void tina_shard_signals_close(tina_symbols *symbols) {

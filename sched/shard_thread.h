@@ -31,9 +31,9 @@ int tina_shard_thread_start(tina_shard_thread *thread, void *(*run)(void *), voi
 void tina_shard_thread_join(tina_shard_thread *thread);
 
 // What all shards of a process share: the signals, and the names of program counters. say(where)
-// has the last words before a signal ends the process, see tina_trap_signals.
-void tina_shard_signals_open(tina_symbols *symbols,
-                             void (*say)(void *where, const char *text, size_t bytes), void *where);
+// has the last words before a signal ends the process, see tina_trap_signals, whose symbols it
+// opens.
+void tina_shard_signals_open(tina_symbols *symbols, const tina_trap_signals *signals);
 void tina_shard_signals_close(tina_symbols *symbols);
 
 // tina_shard_symbolise is a shard's tina_symbolise; symbols is a tina_symbols.

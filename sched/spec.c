@@ -143,6 +143,12 @@ static void defaults_fill(tina_spec *spec) {
         spec->shutdown_timeout_ns = shutdown_default(spec);
     if (spec->channel_bytes == 0)
         spec->channel_bytes = UINT64_C(4) << 20;
+    if (spec->handler_soft_ns == 0)
+        spec->handler_soft_ns = UINT64_C(100000000);
+    if (spec->handler_hard_ns == 0)
+        spec->handler_hard_ns = UINT64_C(1000000000);
+    if (spec->handler_soft_ns > spec->handler_hard_ns)
+        spec->handler_soft_ns = spec->handler_hard_ns;
     default_to(&spec->rebuild_max, 3);
     if (spec->rebuild_max == TINA_INTENSITY_NONE)
         spec->rebuild_max = 0;

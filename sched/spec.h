@@ -97,9 +97,12 @@ typedef struct tina_spec {
 
     uint64_t channel_bytes; // what other shards may have sent and this one not received, together;
                             // default 4 MiB
-    uint32_t shard_count;   // of a system that tina_run starts; default 1, or TINA_SHARDS_ALL
-    uint32_t rebuild_max;   // of the shard within rebuild_period_ns, as when the root gives
-                            // up; default 3, or TINA_INTENSITY_NONE
+    uint64_t handler_soft_ns;   // CPU time of one handler until it is reported; default 100 ms
+    uint64_t handler_hard_ns;   // ... until its isolate is killed; default 1 s; either may be
+                                // TINA_HANDLER_UNLIMITED
+    uint32_t shard_count;       // of a system that tina_run starts; default 1, or TINA_SHARDS_ALL
+    uint32_t rebuild_max;       // of the shard within rebuild_period_ns, as when the root gives
+                                // up; default 3, or TINA_INTENSITY_NONE
     uint64_t rebuild_period_ns; // default 60 s
     tina_abort_policy abort;    // when a shard that is rebuilt no more ends the process; by default
                                 // when none is left that works
@@ -113,6 +116,8 @@ typedef struct tina_spec {
 
 #define TINA_SENTENCE_BYTES 256
 #define TINA_REBUILD_MAX    16u
+
+#define TINA_HANDLER_UNLIMITED UINT64_MAX
 
 // One shard for each core that affinity allows and the cgroup's cpu.max pays for.
 #define TINA_SHARDS_ALL UINT32_MAX

@@ -21,7 +21,6 @@
 #include "sched/backend.h"
 #include "sched/cores.h"
 #include "sched/member.h"
-#include "supervise/watchdog.h"
 
 // For the memory of all shards to be faulted in, which takes a second for some GiB.
 #define BOOT_TIMEOUT_S 120
@@ -110,15 +109,31 @@ static void news_serve(system_state *system) {
         request(system, REQUEST_SHUTDOWN);
 }
 
+// Rounds as long as anybody is awake. Whoever wakes after the flag is set takes it and writes to
+// news_fd; whoever woke before is seen by the second look.
+static bool rounds_make(system_state *system, bool due) {
+    if (tina_atomic_u32_load_relaxed(&system->dozing) != 0)
+        return false;
+    if (!due || watch_round(system))
+        return true;
+    (void)tina_atomic_u32_exchange(&system->dozing, 1);
+    if (!watch_round(system))
+        return false;
+    (void)tina_atomic_u32_exchange(&system->dozing, 0);
+    return true;
+}
+
 // Until no member has anything left to do.
 static void system_serve(system_state *system, int signal_fd) {
     struct pollfd polled[2] = {{.fd = signal_fd, .events = POLLIN},
                                {.fd = system->news_fd, .events = POLLIN}};
+    bool awake = true;
     while (!members_are_idle(system)) {
-        int ready = poll(polled, 2, -1);
+        int ready = poll(polled, 2, awake ? (int)(WATCH_ROUND_NS / 1000000) : -1);
         if (ready < 0 && errno == EINTR)
             continue;
-        TINA_ASSERT(ready > 0);
+        TINA_ASSERT(ready >= 0);
+        awake = rounds_make(system, ready == 0);
         if (polled[1].revents)
             news_serve(system);
         if (polled[0].revents)
@@ -244,6 +259,7 @@ static void member_begin(system_state *system, uint32_t number, const tina_spec 
         .abort = spec->abort,
     };
     tina_quarantine_init(&self->quarantine, &policy);
+    watch_init(&self->watch, spec);
 }
 
 static bool memory_reserve(system_state *system, char sentence[TINA_SENTENCE_BYTES]) {
@@ -286,7 +302,14 @@ static int members_serve(system_state *system) {
     int status = STATUS_NOT_STARTED;
     int signal_fd = signals_block(&before);
     system->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    tina_shard_signals_open(&system->symbols, say_last, system);
+    const tina_trap_signals signals = {
+        .alarm_signal = WATCH_SIGNAL,
+        .alarm = watch_alarm,
+        .report = watch_report,
+        .say = say_last,
+        .where = system,
+    };
+    tina_shard_signals_open(&system->symbols, &signals);
     if (signal_fd < 0 || system->news_fd < 0)
         system_say(system->name, "no file descriptor can be had from the system; raise its limits");
     else

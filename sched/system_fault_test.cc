@@ -9,9 +9,12 @@
 #include "sched/spec.h"
 #include "sched/system.h"
 #include "supervise/faults.h"
+#include "supervise/trap_signals.h"
 
 #include <gtest/gtest.h>
 
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -71,6 +74,8 @@ int RunPlan(void (*fault)(), int faults, uint32_t rebuild_max = 3) {
     spec.root.child_count = 1;
     spec.root.intensity = 10;
     spec.rebuild_max = rebuild_max;
+    spec.handler_soft_ns = 30000000;
+    spec.handler_hard_ns = 90000000;
     plan = {fault, faults, 0};
     return tina_run(&spec);
 }
@@ -97,6 +102,49 @@ TEST(SystemFaultDeathTest, AStackOverflowCostsTheHandler) {
                 "worker 0.2 crashed: stack overflow at address 0x");
     EXPECT_EXIT(_exit(RunPlan(tina::FaultOverflowLeap, 2)), testing::ExitedWithCode(43),
                 "worker 0.2 crashed: stack overflow at address 0x");
+}
+
+extern "C" __attribute__((noinline)) void run_away() {
+    volatile uint64_t turns = 0;
+    for (;;)
+        turns = turns + 1;
+}
+
+TEST(SystemFaultDeathTest, AHandlerThatNeverReturnsIsReportedAndThenKilled) {
+    if (!tina_trap_signals_kill_works())
+        return; // ThreadSanitizer holds such signals back; the README says so.
+    EXPECT_EXIT(
+        _exit(RunPlan(run_away, 2)), testing::ExitedWithCode(43),
+        "worker 0.1 has run for [0-9]+ ms in one handler: in run_away[^\n]*fault_at_work"
+        "(.|\n)*worker 0.1 crashed: (.|\n)*worker 0.2 has run for (.|\n)*worker 0.2 crashed");
+}
+
+// A process that is stopped for longer than any limit, in the midst of a handler.
+void StopAndGo() {
+    pid_t self = getpid();
+    pid_t waker = fork();
+    if (waker == 0) {
+        usleep(400000);
+        kill(self, SIGCONT);
+        _exit(0);
+    }
+    kill(self, SIGSTOP);
+    waitpid(waker, nullptr, 0);
+}
+
+TEST(SystemFaultDeathTest, AProcessThatWasStoppedHasNotRunAway) {
+    EXPECT_EXIT(_exit(RunPlan(StopAndGo, 1) == 41 && plan.lives == 1 ? 0 : 1),
+                testing::ExitedWithCode(0), "^[^\n]*life 1\n$");
+}
+
+// Blocked for two seconds in a system call.
+void Block() {
+    usleep(2000000);
+}
+
+TEST(SystemFaultDeathTest, AHandlerThatIsBlockedIsReportedAndLives) {
+    EXPECT_EXIT(_exit(RunPlan(Block, 1) == 41 && plan.lives == 1 ? 0 : 1),
+                testing::ExitedWithCode(0), "a handler is blocked");
 }
 
 TEST(SystemFaultDeathTest, AFaultInLibcHasTheShardRebuilt) {
