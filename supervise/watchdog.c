@@ -75,14 +75,15 @@ static void blocked_count(tina_watchdog *watchdog, const tina_watchdog_sample *s
                           uint64_t burned_ns) {
     uint64_t interval_ns = watchdog->limits.interval_ns;
     uint64_t gap_ns = sample->now_ns - watchdog->last.now_ns;
-    uint64_t waited_ns = sample->wait_ns - watchdog->last.wait_ns;
-    if (burned_ns > interval_ns / 64) {
+    uint64_t counted_ns = gap_ns < interval_ns ? gap_ns : interval_ns;
+    if (burned_ns > counted_ns / 64) {
         watchdog->blocked_ns = 0;
         return;
     }
-    // What it waited for a processor may lie in the part of the gap that is not counted.
-    gap_ns = gap_ns > waited_ns ? gap_ns - waited_ns : 0;
-    watchdog->blocked_ns += gap_ns < interval_ns ? gap_ns : interval_ns;
+    // What it ran and waited for a processor may lie in the part of the gap that is not counted.
+    uint64_t busy_ns = burned_ns + (sample->wait_ns - watchdog->last.wait_ns);
+    uint64_t still_ns = gap_ns > busy_ns ? gap_ns - busy_ns : 0;
+    watchdog->blocked_ns += still_ns < counted_ns ? still_ns : counted_ns;
 }
 
 static uint64_t limit_of(uint64_t given_ns, uint64_t default_ns) {

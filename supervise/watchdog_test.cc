@@ -133,6 +133,14 @@ TEST(Watchdog, ABlockedHandlerIsReportedOnceAndNeverKilled) {
     EXPECT_EQ(shard.blocks(100 * MS), TINA_WATCHDOG_BLOCKED);
 }
 
+TEST(Watchdog, AHandlerThatIsSampledOftenIsNotBlocked) {
+    Shard shard;
+    shard.judge();
+    for (int i = 0; i < 99; i++)
+        EXPECT_EQ(shard.burns(MS), TINA_WATCHDOG_FINE);
+    EXPECT_EQ(shard.watchdog.blocked_ns, 0u);
+}
+
 TEST(Watchdog, AnIdleShardIsNeverBlocked) {
     Shard shard;
     shard.sample.sleeping = true;
