@@ -66,7 +66,8 @@ void node_came_up(tina_tree *tree, uint32_t n) {
     if (node->unwanted)
         node_queue(tree, n);
     node->unwanted = false;
-    group_wake(tree, node->parent);
+    if (tree->groups[node->parent].awaited == n)
+        group_wake(tree, node->parent);
 }
 
 void node_ignored(tina_tree *tree, uint32_t n) {
