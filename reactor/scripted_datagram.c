@@ -4,6 +4,7 @@
 // long it is and who sent it.
 
 #include <errno.h>
+#include <string.h>
 
 #include "core/assert.h"
 #include "reactor/scripted_net.h"
@@ -14,18 +15,19 @@ typedef struct datagram_head {
 } datagram_head;
 
 static void ring_write(const scripted_net *net, net_socket *s, const void *data, uint32_t bytes) {
-    const uint8_t *from = data;
-    for (uint32_t i = 0; i < bytes; i++) {
-        s->bytes[(s->first + s->used + i) % net->pipe_bytes] = from[i];
-    }
+    uint32_t at = (s->first + s->used) % net->pipe_bytes;
+    uint32_t most = net->pipe_bytes - at;
+    uint32_t start = bytes < most ? bytes : most;
+    memcpy(s->bytes + at, data, start);
+    memcpy(s->bytes, (const uint8_t *)data + start, bytes - start);
     s->used += bytes;
 }
 
 static void ring_read(const scripted_net *net, net_socket *s, void *data, uint32_t bytes) {
-    uint8_t *to = data;
-    for (uint32_t i = 0; i < bytes; i++) {
-        to[i] = s->bytes[(s->first + i) % net->pipe_bytes];
-    }
+    uint32_t most = net->pipe_bytes - s->first;
+    uint32_t start = bytes < most ? bytes : most;
+    memcpy(data, s->bytes + s->first, start);
+    memcpy((uint8_t *)data + start, s->bytes, bytes - start);
     s->first = (s->first + bytes) % net->pipe_bytes;
     s->used -= bytes;
 }
