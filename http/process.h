@@ -71,11 +71,10 @@ class Process {
     Process &operator=(const Process &) = delete;
 
     std::string line() {
-        std::string text;
-        char byte;
-        while (read(out_, &byte, 1) == 1 && byte != '\n')
-            text += byte;
-        return text;
+        return line_of(out_);
+    }
+    std::string error_line() {
+        return line_of(err_);
     }
     std::string output() {
         return ReadToEnd(out_);
@@ -103,6 +102,14 @@ class Process {
     pid_t pid;
 
   private:
+    static std::string line_of(int fd) {
+        std::string text;
+        char byte;
+        while (read(fd, &byte, 1) == 1 && byte != '\n')
+            text += byte;
+        return text;
+    }
+
     int out_;
     int err_;
 };
