@@ -4,17 +4,15 @@
 
 #include <gtest/gtest.h>
 
-#include <cerrno>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/prng.h"
 #include "http/http.h"
+#include "http/site.h"
 #include "reactor/scripted.h"
 #include "sched/ctx.h"
-#include "sched/harness.h"
 
 namespace {
 
@@ -72,101 +70,9 @@ const http_route routes[] = {
     {HTTP_GET, "/much", get_too_much, 0}, {HTTP_GET, "/crash", get_crash, 0},
 };
 
-class Site {
+class Site : public ::Site {
   public:
-    explicit Site(http_server server = {}) {
-        char sentence[TINA_SENTENCE_BYTES] = "";
-        server.port = 80;
-        server.routes = HTTP_ROUTES(routes);
-        server.listening = [](void *site, const tina_address *where, const char *) {
-            static_cast<Site *>(site)->address = *where;
-        };
-        server.listening_context = this;
-        program_.reset(new http_program);
-        EXPECT_TRUE(http_server_spec(&server, program_.get(), sentence)) << sentence;
-        program_->spec.call_max = 1000;
-        harness.reset(new tina::Harness(program_->spec));
-        harness->Settle();
-        EXPECT_EQ(address.port, 80);
-    }
-
-    tina_scripted_controls &control() {
-        return *tina_scripted_control(harness->scripted());
-    }
-
-    std::unique_ptr<http_program> program_;
-    std::unique_ptr<tina::Harness> harness;
-    tina_address address = {};
-};
-
-class Client {
-  public:
-    explicit Client(Site &site) : site_(site) {
-        peer_ = tina_scripted_connect(site.harness->scripted(), &site.address);
-        EXPECT_GE(peer_.socket, 0);
-        site.harness->Settle();
-    }
-
-    // Sends all, letting the server run when the pipe is full; stops when the server is gone.
-    void send(const string &bytes) {
-        for (size_t at = 0; at < bytes.size();) {
-            int32_t sent = tina_scripted_peer_send(site_.harness->scripted(), peer_, &bytes[at],
-                                                   static_cast<uint32_t>(bytes.size() - at));
-            if (sent < 0 && sent != -EAGAIN)
-                return;
-            if (sent > 0)
-                at += static_cast<size_t>(sent);
-            site_.harness->Settle();
-            read();
-        }
-    }
-
-    // What came since the last time, and "<end>" or "<error>" when the server's side is closed.
-    string take() {
-        site_.harness->Settle();
-        read();
-        string taken;
-        taken.swap(received_);
-        return taken;
-    }
-
-    string ask(const string &bytes) {
-        send(bytes);
-        return take();
-    }
-
-    void half_close() {
-        tina_scripted_peer_shutdown(site_.harness->scripted(), peer_);
-    }
-    void close() {
-        tina_scripted_peer_close(site_.harness->scripted(), peer_);
-    }
-    void reset() {
-        tina_scripted_peer_reset(site_.harness->scripted(), peer_);
-    }
-
-  private:
-    void read() {
-        char bytes[4096];
-        while (!ended_) {
-            int32_t count =
-                tina_scripted_peer_recv(site_.harness->scripted(), peer_, bytes, sizeof bytes);
-            if (count == -EAGAIN)
-                return;
-            if (count > 0) {
-                received_.append(bytes, static_cast<size_t>(count));
-                site_.harness->Settle();
-                continue;
-            }
-            received_ += count == 0 ? "<end>" : "<error>";
-            ended_ = true;
-        }
-    }
-
-    Site &site_;
-    tina_scripted_peer peer_;
-    string received_;
-    bool ended_ = false;
+    explicit Site(http_server server = {}) : ::Site(HTTP_ROUTES(routes), server) {}
 };
 
 const string kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -174,14 +80,6 @@ const string kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 string post(const string &path, const string &body, const string &fields = "") {
     return "POST " + path + " HTTP/1.1\r\nHost: h\r\n" + fields +
            "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
-string status_of(const string &response) {
-    return response.size() < 12 ? response : response.substr(9, 3);
-}
-
-bool ends_with(const string &text, const string &end) {
-    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
 TEST(Connection, AnswersAndStaysOpen) {
@@ -193,7 +91,7 @@ TEST(Connection, AnswersAndStaysOpen) {
                                     "Content-Length: 5\r\n\r\nindex");
     }
     EXPECT_TRUE(
-        ends_with(client.ask("GET /users/4%22 HTTP/1.1\r\nHost: h\r\n\r\n"), "{\"id\":\"4\\\"\"}"));
+        EndsWith(client.ask("GET /users/4%22 HTTP/1.1\r\nHost: h\r\n\r\n"), "{\"id\":\"4\\\"\"}"));
     site.harness->set_wall(86400);
     EXPECT_NE(client.ask(kGet).find("Fri, 02 Jan 1970"), string::npos);
     EXPECT_EQ(counters->requests, 5u);
@@ -204,21 +102,21 @@ TEST(Connection, AnswersAndStaysOpen) {
 TEST(Connection, RoutesWhatHasNoHandlerOfItsOwn) {
     Site site;
     Client client(site);
-    EXPECT_EQ(status_of(client.ask("GET /none HTTP/1.1\r\nHost: h\r\n\r\n")), "404");
+    EXPECT_EQ(StatusOf(client.ask("GET /none HTTP/1.1\r\nHost: h\r\n\r\n")), "404");
     string refused = client.ask("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
-    EXPECT_EQ(status_of(refused), "405");
+    EXPECT_EQ(StatusOf(refused), "405");
     EXPECT_NE(refused.find("\r\nAllow: POST, OPTIONS\r\n"), string::npos);
     string options = client.ask("OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n");
-    EXPECT_EQ(status_of(options), "204");
+    EXPECT_EQ(StatusOf(options), "204");
     EXPECT_NE(options.find("\r\nAllow: GET, HEAD, OPTIONS\r\n"), string::npos);
     options = client.ask("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n");
-    EXPECT_EQ(status_of(options), "204");
+    EXPECT_EQ(StatusOf(options), "204");
     EXPECT_NE(options.find("\r\nAllow: GET, HEAD, POST, OPTIONS\r\n"), string::npos);
-    EXPECT_EQ(status_of(client.ask("OPTIONS /none HTTP/1.1\r\nHost: h\r\n\r\n")), "404");
+    EXPECT_EQ(StatusOf(client.ask("OPTIONS /none HTTP/1.1\r\nHost: h\r\n\r\n")), "404");
     string head = client.ask("HEAD /big HTTP/1.1\r\nHost: h\r\n\r\n");
     EXPECT_NE(head.find("Content-Length: 300000\r\n\r\n"), string::npos);
-    EXPECT_TRUE(ends_with(head, "\r\n\r\n"));
-    EXPECT_EQ(status_of(client.ask(kGet)), "200");
+    EXPECT_TRUE(EndsWith(head, "\r\n\r\n"));
+    EXPECT_EQ(StatusOf(client.ask(kGet)), "200");
 }
 
 string sixteen_requests() {
@@ -272,7 +170,7 @@ TEST(Connection, SendsBodiesOfAnySizeInOrder) {
     ASSERT_NE(first, string::npos);
     size_t second = answers.find("\r\n\r\n" + kBig.substr(0, 60000) + "HTTP/1.1", first + 300000);
     ASSERT_NE(second, string::npos);
-    EXPECT_TRUE(ends_with(answers, "index"));
+    EXPECT_TRUE(EndsWith(answers, "index"));
     EXPECT_EQ(counters->large_bodies_in_use, 0u);
 }
 
@@ -282,14 +180,14 @@ TEST(Connection, EndsWhenTheClientSaysSo) {
     string answer =
         client.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n" + kGet + kGet);
     EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
-    EXPECT_TRUE(ends_with(answer, "index<end>"));
+    EXPECT_TRUE(EndsWith(answer, "index<end>"));
     EXPECT_EQ(answer.find("HTTP", 1), string::npos);
     Client old(site);
-    EXPECT_TRUE(ends_with(old.ask("GET / HTTP/1.0\r\n\r\n"), "index<end>"));
+    EXPECT_TRUE(EndsWith(old.ask("GET / HTTP/1.0\r\n\r\n"), "index<end>"));
     Client older(site);
     answer = older.ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     EXPECT_NE(answer.find("\r\nConnection: keep-alive\r\n"), string::npos);
-    EXPECT_TRUE(ends_with(answer, "index"));
+    EXPECT_TRUE(EndsWith(answer, "index"));
 }
 
 TEST(Connection, AnswersAClientThatHasClosedItsSide) {
@@ -297,7 +195,7 @@ TEST(Connection, AnswersAClientThatHasClosedItsSide) {
     Client client(site);
     client.send(kGet + kGet);
     client.half_close();
-    EXPECT_TRUE(ends_with(client.take(), "index<end>"));
+    EXPECT_TRUE(EndsWith(client.take(), "index<end>"));
     EXPECT_EQ(counters->connections_in_use, 0u);
     Client silent(site);
     silent.half_close();
@@ -306,8 +204,8 @@ TEST(Connection, AnswersAClientThatHasClosedItsSide) {
     cut.send("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
     cut.half_close();
     string answer = cut.take();
-    EXPECT_EQ(status_of(answer), "400");
-    EXPECT_TRUE(ends_with(answer, "<end>"));
+    EXPECT_EQ(StatusOf(answer), "400");
+    EXPECT_TRUE(EndsWith(answer, "<end>"));
 }
 
 TEST(Connection, TellsWhyBeforeItClosesAndDropsWhatFollows) {
@@ -328,12 +226,12 @@ TEST(Connection, TellsWhyBeforeItClosesAndDropsWhatFollows) {
     for (const auto &c : cases) {
         Client client(site);
         string answer = client.ask(kGet + c.bytes);
-        ASSERT_EQ(status_of(answer), "200") << c.status;
+        ASSERT_EQ(StatusOf(answer), "200") << c.status;
         answer = answer.substr(answer.find("index") + 5);
-        EXPECT_EQ(status_of(answer), c.status);
+        EXPECT_EQ(StatusOf(answer), c.status);
         EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
         EXPECT_NE(answer.find("\r\nDate: "), string::npos);
-        EXPECT_TRUE(ends_with(answer, "<end>"));
+        EXPECT_TRUE(EndsWith(answer, "<end>"));
         client.send(string(10000, 'z'));
         EXPECT_EQ(client.take(), "");
         EXPECT_EQ(counters->connections_in_use, 1u);
@@ -354,7 +252,7 @@ TEST(Connection, AHeadHasOneDeadlineForAllItsBytes) {
         EXPECT_EQ(client.take(), "") << i;
     }
     site.harness->Sleep(2 * kSecond);
-    EXPECT_EQ(status_of(client.take()), "408");
+    EXPECT_EQ(StatusOf(client.take()), "408");
     EXPECT_EQ(counters->timeouts, 1u);
 }
 
@@ -368,7 +266,7 @@ TEST(Connection, ABodyMayBeSlowAsLongAsItComes) {
         EXPECT_EQ(client.ask("x"), "");
     }
     site.harness->Sleep(30 * kSecond + kSecond / 10);
-    EXPECT_EQ(status_of(client.take()), "408");
+    EXPECT_EQ(StatusOf(client.take()), "408");
 }
 
 TEST(Connection, AnIdleOneIsClosedWithoutAWord) {
@@ -413,11 +311,11 @@ TEST(Connection, WithoutAContextLeftTheAnswerIs503) {
     first.send("GET / HT");
     Client second(site);
     string answer = second.ask(kGet);
-    EXPECT_EQ(status_of(answer), "503");
-    EXPECT_TRUE(ends_with(answer, "\r\n\r\n<end>"));
-    EXPECT_TRUE(ends_with(first.ask("TP/1.1\r\nHost: h\r\n\r\n"), "index"));
+    EXPECT_EQ(StatusOf(answer), "503");
+    EXPECT_TRUE(EndsWith(answer, "\r\n\r\n<end>"));
+    EXPECT_TRUE(EndsWith(first.ask("TP/1.1\r\nHost: h\r\n\r\n"), "index"));
     Client third(site);
-    EXPECT_EQ(status_of(third.ask(kGet)), "200");
+    EXPECT_EQ(StatusOf(third.ask(kGet)), "200");
     EXPECT_EQ(counters->contexts_exhausted, 1u);
 }
 
@@ -431,10 +329,10 @@ TEST(Connection, WithoutRoomForALargeBodyTheAnswerIs503) {
     first.send(request.substr(0, 30000));
     Client second(site);
     string answer = second.ask(request);
-    EXPECT_EQ(status_of(answer), "503");
-    EXPECT_EQ(status_of(first.ask(request.substr(30000))), "200");
+    EXPECT_EQ(StatusOf(answer), "503");
+    EXPECT_EQ(StatusOf(first.ask(request.substr(30000))), "200");
     Client third(site);
-    EXPECT_EQ(status_of(third.ask(request)), "200");
+    EXPECT_EQ(StatusOf(third.ask(request)), "200");
     EXPECT_EQ(counters->bodies_exhausted, 1u);
     EXPECT_EQ(counters->large_bodies_in_use, 0u);
 }
@@ -444,9 +342,9 @@ TEST(Connection, SaysContinueToAClientThatWaitsForIt) {
     Client client(site);
     string head = "POST /small HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n";
     EXPECT_EQ(client.ask(head + "Content-Length: 5\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
-    EXPECT_TRUE(ends_with(client.ask("hello"), "\r\n\r\nhello"));
-    EXPECT_EQ(status_of(client.ask(head + "Content-Length: 5\r\n\r\nhello")), "200");
-    EXPECT_EQ(status_of(client.ask(head + "Content-Length: 101\r\n\r\n")), "413");
+    EXPECT_TRUE(EndsWith(client.ask("hello"), "\r\n\r\nhello"));
+    EXPECT_EQ(StatusOf(client.ask(head + "Content-Length: 5\r\n\r\nhello")), "200");
+    EXPECT_EQ(StatusOf(client.ask(head + "Content-Length: 101\r\n\r\n")), "413");
 }
 
 TEST(Connection, AsksForNoBodyThatNobodyWants) {
@@ -457,19 +355,19 @@ TEST(Connection, AsksForNoBodyThatNobodyWants) {
                                    " HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
                                    "Expect: 100-continue\r\n\r\nhello" +
                                    kGet);
-        EXPECT_EQ(status_of(answer), line[1] == 'U' ? "405" : "404");
+        EXPECT_EQ(StatusOf(answer), line[1] == 'U' ? "405" : "404");
         EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
         EXPECT_EQ(answer.find("index"), string::npos);
-        EXPECT_TRUE(ends_with(answer, "<end>"));
+        EXPECT_TRUE(EndsWith(answer, "<end>"));
     }
 }
 
 TEST(Connection, AHandlerThatCannotAnswerIsAnswered500) {
     Site site;
     Client client(site);
-    EXPECT_EQ(status_of(client.ask("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
-    EXPECT_EQ(status_of(client.ask("GET /much HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
-    EXPECT_EQ(status_of(client.ask(kGet)), "200");
+    EXPECT_EQ(StatusOf(client.ask("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
+    EXPECT_EQ(StatusOf(client.ask("GET /much HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
+    EXPECT_EQ(StatusOf(client.ask(kGet)), "200");
     EXPECT_EQ(counters->responses_bad, 2u);
     EXPECT_NE(site.harness->log().find("GET /nothing is answered 500: its handler returned"),
               string::npos);
@@ -483,7 +381,7 @@ TEST(Connection, WhatACrashedOneHeldIsTakenBack) {
         Client client(site);
         EXPECT_EQ(client.ask("GET /crash HTTP/1.1\r\nHost: h\r\n\r\n"), "<end>");
         Client next(site);
-        EXPECT_EQ(status_of(next.ask(kGet)), "200");
+        EXPECT_EQ(StatusOf(next.ask(kGet)), "200");
         next.close();
         site.harness->Settle();
     }
@@ -506,11 +404,11 @@ TEST(Listener, LetsConnectionsWaitWhenAllSlotsAreTaken) {
     fourth.send(kGet);
     EXPECT_EQ(third.take(), "");
     // Those that are served learn that others wait.
-    EXPECT_TRUE(ends_with(second.ask(kGet), "index<end>"));
+    EXPECT_TRUE(EndsWith(second.ask(kGet), "index<end>"));
     second.close();
-    EXPECT_TRUE(ends_with(third.take(), "index<end>"));
+    EXPECT_TRUE(EndsWith(third.take(), "index<end>"));
     third.close();
-    EXPECT_EQ(status_of(fourth.take()), "200");
+    EXPECT_EQ(StatusOf(fourth.take()), "200");
     EXPECT_GE(counters->accepts_delayed, 1u);
     first.close();
     fourth.close();
@@ -527,7 +425,7 @@ TEST(Listener, FindsASlotThatACrashFreed) {
     second.send(kGet);
     EXPECT_EQ(first.ask("GET /crash HTTP/1.1\r\nHost: h\r\n\r\n"), "<end>");
     site.harness->Sleep(kSecond / 5);
-    EXPECT_EQ(status_of(second.take()), "200");
+    EXPECT_EQ(StatusOf(second.take()), "200");
 }
 
 TEST(Listener, WaitsWhenTheOsRefusesAndComplainsOnce) {
@@ -541,13 +439,13 @@ TEST(Listener, WaitsWhenTheOsRefusesAndComplainsOnce) {
         EXPECT_EQ(site.harness->io().submitted, submitted);
         site.harness->Sleep(kSecond / 5);
     }
-    EXPECT_EQ(status_of(first.ask(kGet)), "200");
+    EXPECT_EQ(StatusOf(first.ask(kGet)), "200");
     EXPECT_GE(counters->accepts_failed, 5u);
     const string &log = site.harness->log();
     size_t complaint = log.find("cannot be accepted");
     ASSERT_NE(complaint, string::npos);
     Client last(site);
-    EXPECT_EQ(status_of(last.ask(kGet)), "200");
+    EXPECT_EQ(StatusOf(last.ask(kGet)), "200");
 }
 
 TEST(Shutdown, AnswersWhatIsInProgressAndEnds) {
@@ -563,9 +461,9 @@ TEST(Shutdown, AnswersWhatIsInProgressAndEnds) {
     EXPECT_EQ(fresh.take(), "<end>");
     EXPECT_LT(tina_scripted_connect(site.harness->scripted(), &site.address).socket, 0);
     string answer = reading.ask("llo");
-    EXPECT_EQ(status_of(answer), "200");
+    EXPECT_EQ(StatusOf(answer), "200");
     EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
-    EXPECT_TRUE(ends_with(answer, "hello<end>"));
+    EXPECT_TRUE(EndsWith(answer, "hello<end>"));
     reading.close();
     idle.close();
     fresh.close();
@@ -606,7 +504,7 @@ TEST(Shutdown, SendsTheRestOfWhatItWasSending) {
         }
         received.append(piece, static_cast<size_t>(count));
     }
-    EXPECT_TRUE(ends_with(received, kBig));
+    EXPECT_TRUE(EndsWith(received, kBig));
     tina_scripted_peer_close(site.harness->scripted(), peer);
     EXPECT_TRUE(site.harness->Settle().ended);
 }
@@ -657,7 +555,7 @@ TEST(Connection, LosesNothingToClientsThatVanish) {
         site.harness->Settle();
         site.harness->Sleep(5 * kSecond);
         site.control().send_bytes_max = 0;
-        ASSERT_EQ(status_of(keeper.ask(kGet)), "200") << round;
+        ASSERT_EQ(StatusOf(keeper.ask(kGet)), "200") << round;
         ASSERT_EQ(counters->contexts_in_use, 0u) << round;
         ASSERT_EQ(counters->large_bodies_in_use, 0u) << round;
         ASSERT_EQ(counters->connections_in_use, 1u) << round;
