@@ -228,8 +228,9 @@ static void spawn_arrive(tina_shard *shard, uint32_t peer, const tina_message *i
     memcpy(&asked, item->payload, sizeof asked);
     tina_isolate *born;
     tina_bytes args = tina_bytes_of(asked.args, (size_t)asked.args_bytes);
-    tina_spawn_event event = {.result = isolate_spawn(shard, asked.type, args, &born)};
-    if (event.result == TINA_SPAWN_OK)
+    tina_spawn_result result = isolate_spawn(shard, asked.type, args, &born);
+    tina_spawn_event event = {.result = (int32_t)result};
+    if (result == TINA_SPAWN_OK)
         event.child = born->handle;
     else
         COUNT(shard, spawns_refused, 1);

@@ -24,6 +24,7 @@ static void home_send(tina_shard *shard, uint32_t lender, uint32_t index, uint32
 void loan_end(tina_shard *shard, uint32_t index) {
     transfer_entry *at = &shard->transfers[index];
     uint32_t count = shard->transfer_pool.slot_count;
+    TINA_ASSERT(count > 0);
     TINA_ASSERT(at->borrowed);
     at->borrowed = false;
     shard->borrowed--;

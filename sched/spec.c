@@ -29,6 +29,8 @@ typedef struct count_rule {
     const char *remedy;
 } count_rule;
 
+#define CHANNEL_BYTES_MAX (UINT64_C(1) << 32)
+
 static bool counts_accept(const tina_spec *spec, char sentence[TINA_SENTENCE_BYTES]) {
     const count_rule rules[] = {
         {"message_count", spec->message_count, 1u << 30, "bound mailboxes instead"},
@@ -47,6 +49,12 @@ static bool counts_accept(const tina_spec *spec, char sentence[TINA_SENTENCE_BYT
          TINA_REBUILD_MAX, "so many never end anything"},
         {"log_bytes", spec->log_bytes, 1u << 30, "log less"},
     };
+    if (spec->channel_bytes > CHANNEL_BYTES_MAX)
+        return spec_refuse(
+            sentence,
+            "channel_bytes is %llu, but at most %llu is possible; messages that wait "
+            "so long are better not sent",
+            (unsigned long long)spec->channel_bytes, (unsigned long long)CHANNEL_BYTES_MAX);
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         if (rules[i].value > rules[i].most)
             return spec_refuse(sentence, "%s is %u, but at most %u is possible; %s", rules[i].field,

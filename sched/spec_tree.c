@@ -99,15 +99,12 @@ tina_child_policy child_policy(const tina_child *child) {
 static const char *const rule_texts[] = {
     [TINA_POLICY_OK] = "",
     [TINA_POLICY_NO_STRATEGY] = "strategy is none of tina_strategy; choose one",
-    [TINA_POLICY_INTENSITY_TOO_BIG] =
-        "intensity is over 1000000, and so large a budget never ends anything; lower it",
+    [TINA_POLICY_INTENSITY_TOO_BIG] = "intensity is over 1000000; lower it",
     [TINA_POLICY_NO_AUTO_SHUTDOWN] = "auto_shutdown is none of tina_auto_shutdown; choose one",
     [TINA_POLICY_DYNAMIC_STRATEGY] =
         "it is dynamic, and children without an order have no strategy but TINA_ONE_FOR_ONE",
     [TINA_POLICY_NO_RESTART] = "restart is none of tina_restart; choose one",
-    [TINA_POLICY_SIGNIFICANT_PERMANENT] =
-        "it is significant and permanent, so its end would both restart it and end the group; "
-        "choose one",
+    [TINA_POLICY_SIGNIFICANT_PERMANENT] = "it is significant and permanent; choose one",
     [TINA_POLICY_SIGNIFICANT_NEVER] =
         "it is significant, but the group's auto_shutdown is never; set it",
 };

@@ -262,10 +262,26 @@ static void member_begin(system_state *system, uint32_t number, const tina_spec 
     watch_init(&self->watch, spec);
 }
 
+// What is more than the machine has would be faulted in until something is killed for it.
+static bool memory_fits(uint64_t bytes, uint32_t shards, char sentence[TINA_SENTENCE_BYTES]) {
+    uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
+    uint64_t machine = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (bytes <= machine)
+        return true;
+    tina_format(sentence, TINA_SENTENCE_BYTES,
+                "the %u shard%s would take %llu bytes, and this machine has %llu; lower the spec's "
+                "counts or use fewer shards",
+                shards, shards == 1 ? "" : "s", (unsigned long long)bytes,
+                (unsigned long long)machine);
+    return false;
+}
+
 static bool memory_reserve(system_state *system, char sentence[TINA_SENTENCE_BYTES]) {
+    uint64_t sum = 0;
     for (uint32_t i = 0; i < system->member_count; i++) {
         member *each = &system->members[i];
         uint64_t bytes = tina_shard_bytes(each->spec, &each->options);
+        sum += bytes;
         int result = tina_arena_reserve(&each->arena, bytes);
         if (result == 0)
             continue;
@@ -274,7 +290,7 @@ static bool memory_reserve(system_state *system, char sentence[TINA_SENTENCE_BYT
                     (unsigned long long)bytes, tina_io_error_text(result));
         return false;
     }
-    return true;
+    return memory_fits(sum, system->member_count, sentence);
 }
 
 static void memory_release(system_state *system) {
