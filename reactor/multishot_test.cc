@@ -227,6 +227,41 @@ TEST_P(Multishot, AnAcceptWaitsWhileTheFdTableIsFull) {
     expect_empty();
 }
 
+// What one wait accepts beyond the table is closed and counted; nothing else is lost.
+TEST_P(Multishot, ABurstBeyondTheFdTableIsServedInTurnOrClosedAndCounted) {
+    Sizes sizes;
+    sizes.fds = 24;
+    open(sizes);
+    tina_reactor_owner owner = owner_of(1);
+    tina_address address;
+    tina_fd door = rig->listener(&owner, &address);
+    tina_io_id id = rig->submit(&owner, tina_op_accept_multishot(door));
+    rig->turn();
+    constexpr size_t kBurst = 45;
+    for (size_t i = 0; i < kBurst; i++) {
+        peers.push_back(rig->far->connect(address));
+        ASSERT_GE(peers.back(), 0);
+    }
+    size_t served = 0;
+    rig->until([&] {
+        while (!rig->completions.empty()) {
+            Completion c = rig->completions.front();
+            rig->completions.erase(rig->completions.begin());
+            if (c.kind == TINA_OP_ACCEPT) {
+                EXPECT_EQ(c.id.bits, id.bits);
+                EXPECT_EQ(c.flags, TINA_IO_MORE);
+                served++;
+                (void)rig->submit(&owner, tina_op_close(c.fd));
+            }
+        }
+        return served + rig->count().fds_dropped == kBurst;
+    });
+    EXPECT_GE(served, 23u);
+    EXPECT_LE(rig->count().fds_in_use, 24u);
+    EXPECT_TRUE(tina_reactor_cancel(rig->reactor, id, TINA_IO_CANCELED));
+    EXPECT_EQ(rig->result(id).result, TINA_IO_CANCELED);
+}
+
 TEST_P(Multishot, ConnectionsShareTheBuffersAndNoneSeesThatThereWasNone) {
     open_small(4);
     tina_reactor_owner owner = owner_of(1);

@@ -171,6 +171,13 @@ static void op_stage_file(const tina_reactor *reactor, uint32_t index, tina_back
     }
 }
 
+// Where what a multishot op takes is short, it is armed for one result at a time, so that it takes
+// one and the others' turn comes.
+static bool is_one_at_a_time(const tina_reactor *reactor, const op_entry *op) {
+    return op->kind == TINA_OP_ACCEPT ? tina_fds_scarce(reactor)
+                                      : (op->marks & OP_RETRY) != 0 || reactor->waiting.head != 0;
+}
+
 static tina_backend_op op_for_backend(const tina_reactor *reactor, uint32_t index) {
     const op_entry *op = &reactor->ops[index];
     tina_backend_op staged = {.key = op_key(reactor, index), .kind = TINA_OP_CANCEL};
@@ -185,7 +192,7 @@ static tina_backend_op op_for_backend(const tina_reactor *reactor, uint32_t inde
     staged.os_fd = reactor->fds[fd_index(op->fd)].os_fd;
     staged.data = sent != 0 ? data + sent : data;
     staged.bytes = op->bytes - sent;
-    if (op->kind == TINA_OP_ACCEPT && tina_fds_scarce(reactor)) {
+    if (multishot && is_one_at_a_time(reactor, op)) {
         staged.flags = 0;
     } else if (op->kind == TINA_OP_SENDFILE) {
         tina_sendfile_stage(reactor, index, &staged);

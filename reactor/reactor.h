@@ -131,7 +131,10 @@ uint32_t tina_reactor_reap(tina_reactor *reactor, tina_reactor_event *events, ui
 
 // A multishot op with this many results not taken is paused, in the kernel and not in its owner's
 // eyes, until all are; a receive already when it has a quarter of the receive buffers, so that one
-// connection leaves some to others. What the kernel did before it heard of that is delivered too.
+// connection leaves some to others. What the kernel did before it heard of that is delivered too:
+// all that one wait brings, which is as much as the socket holds and buffers or rows are free (33
+// results on Linux 6.18). So the bound is exact only where the op is armed for one result at a
+// time: while receives wait for buffers, and while fewer rows than this are left in the fd table.
 #define TINA_MULTISHOT_UNTAKEN_MAX 16u
 
 // tina_reactor_next takes the owner's oldest completion; false when there is none. A buffer in it
