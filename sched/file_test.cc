@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -187,6 +188,42 @@ TEST(Datagram, AReceiveHasADeadline) {
     EXPECT_EQ(result, TINA_IO_TIMED_OUT);
     EXPECT_TRUE(h.Settle().ended);
     ExpectNothingLeft(h);
+}
+
+// A datagram that came before the deadline, at it, or after it.
+TEST(Datagram, WhatCameByTheDeadlineWinsAndWhatCameLaterWaits) {
+    for (int when = -1; when <= 1; when++) {
+        Script script;
+        const tina_address here = tina_address_ipv4(127, 0, 0, 1, 53);
+        tina_fd fd = {};
+        std::vector<int32_t> results;
+        script.init = [&](tina_ctx *ctx, tina_bytes) {
+            EXPECT_EQ(tina_socket_open(ctx, TINA_ADDRESS_IPV4, TINA_SOCKET_DATAGRAM, &fd), 0);
+            EXPECT_EQ(tina_socket_bind(ctx, fd, &here), 0);
+            return tina_io(tina_op_within(tina_op_recvfrom(fd, 9), 10 * kMillisecond));
+        };
+        script.handle = [&](tina_ctx *, const tina_message *m) {
+            results.push_back(m->io.result);
+            return m->io.result == 3 ? tina_done() : tina_io_recvfrom(fd, 9);
+        };
+        Play play({&script});
+        Harness h(play.spec);
+        h.Settle();
+        tina_address far = tina_address_ipv4(127, 0, 0, 1, 0);
+        tina_scripted_peer peer = tina_scripted_bind(h.scripted(), &far);
+        if (when < 0)
+            h.Sleep(9 * kMillisecond);
+        else if (when > 0)
+            h.Sleep(10 * kMillisecond);
+        EXPECT_EQ(tina_scripted_peer_sendto(h.scripted(), peer, "abc", 3, &here), 3);
+        if (when == 0)
+            h.Pass(10 * kMillisecond); // both are there when the shard looks
+        EXPECT_TRUE(h.Settle().ended);
+        h.Sleep(100 * kMillisecond);
+        std::vector<int32_t> late = {TINA_IO_TIMED_OUT, 3};
+        EXPECT_EQ(results, when > 0 ? late : std::vector<int32_t>{3}) << when;
+        ExpectNothingLeft(h);
+    }
 }
 
 // What each op is given lies where it must not, and each is refused without harm.
