@@ -7,16 +7,34 @@
 #include "core/assert.h"
 #include "sched/ctx.h"
 
-static bool head_admit(http_shard *shard, http_context *context, tina_ctx *ctx);
-static void continue_write(http_context *context);
-static bool request_answer(http_shard *shard, http_context *context, tina_ctx *ctx, bool last);
-static void handler_call(http_request *request, http_response *response);
-static void unrouted_refuse(http_shard *shard, http_context *context, tina_ctx *ctx);
+// What of a body is read and dropped after an answer, so that the connection can go on.
+#define DRAIN_BYTES 65536u
+
+// One step on the way: the results of http_context_answer, or another step.
+typedef enum turn {
+    TURN_MORE = HTTP_ANSWER_MORE,
+    TURN_SEND = HTTP_ANSWER_SEND,
+    TURN_CLOSE = HTTP_ANSWER_CLOSE,
+    TURN_ON,
+} turn;
+
+static turn context_turn(http_shard *shard, http_context *context);
+static turn more_await(http_context *context);
+static turn head_admit(http_shard *shard, http_context *context);
+static turn unrouted_refuse(http_shard *shard, http_context *context);
+static turn piece_take(http_shard *shard, http_context *context);
+static turn whole_take(http_shard *shard, http_context *context);
+static turn failure_take(http_shard *shard, http_context *context);
+static turn refuse(http_shard *shard, http_context *context, int status);
+static turn handler_run(http_shard *shard, http_context *context, http_handler handler);
+static const char *step_fault(const http_context *context, http_step step);
+static turn fault_answer(http_shard *shard, http_context *context);
+static turn answered(http_shard *shard, http_context *context);
+static bool body_is_left(const http_parser *parser);
 static void unrouted_answer(const http_shard *shard, const http_request *request,
                             http_response *response);
-static void response_open(http_shard *shard, http_context *context, tina_ctx *ctx,
-                          http_response *response);
-static void response_keep(http_context *context, const http_response *response);
+static void response_open(http_shard *shard, http_context *context);
+static void response_keep(http_context *context);
 static void request_end(http_shard *shard, http_context *context);
 
 http_answer_result http_context_answer(http_shard *shard, http_context *context, tina_ctx *ctx,
@@ -27,136 +45,240 @@ http_answer_result http_context_answer(http_shard *shard, http_context *context,
     request->scratch = tina_scratch(ctx, request->scratch_bytes);
     if (request->scratch == NULL)
         request->scratch_bytes = 0;
-    while (context->out_bytes <= HTTP_BATCH_BYTES) {
-        switch (http_parser_run(&context->parser)) {
-        case HTTP_PARSE_MORE:
-            return context->out_bytes > 0 ? HTTP_ANSWER_SEND : HTTP_ANSWER_MORE;
-        case HTTP_PARSE_HEAD:
-            if (!head_admit(shard, context, ctx))
-                return HTTP_ANSWER_CLOSE;
-            break;
-        case HTTP_PARSE_ROOM:
-            if (http_room_take(shard, context))
-                break;
-            http_context_refuse(shard, context, ctx, 503);
-            return HTTP_ANSWER_CLOSE;
-        case HTTP_PARSE_PIECE: // no body is streamed
-            TINA_ASSERT(context->parser.state != HTTP_PARSE_IN_BODY);
-            return HTTP_ANSWER_CLOSE;
-        case HTTP_PARSE_WHOLE:
-            if (!request_answer(shard, context, ctx, last))
-                return HTTP_ANSWER_CLOSE;
-            if (context->tail.bytes > 0)
-                return HTTP_ANSWER_SEND;
-            request_end(shard, context);
-            break;
-        case HTTP_PARSE_FAILED:
-            shard->counters.requests_bad++;
-            http_context_refuse(shard, context, ctx, context->parser.status);
-            return HTTP_ANSWER_CLOSE;
-        }
+    context->last = last;
+    while (context->out_bytes <= HTTP_BATCH_BYTES && context->tail.bytes == 0) {
+        turn next = context_turn(shard, context);
+        if (next != TURN_ON)
+            return (http_answer_result)next;
     }
     return HTTP_ANSWER_SEND;
 }
 
-void http_context_refuse(http_shard *shard, http_context *context, tina_ctx *ctx, int status) {
-    http_response response;
-    bool known = context->parser.head.method != 0;
-    context->request.head = known ? &context->parser.head : NULL;
-    context->request.scratch_short = false;
-    response_open(shard, context, ctx, &response);
-    response.close = true;
-    http_respond_status(&response, status, 0);
-    response_keep(context, &response);
+static turn context_turn(http_shard *shard, http_context *context) {
+    if (context->phase == HTTP_PHASE_STREAMING) {
+        if (context->out_bytes > 0)
+            return TURN_SEND;
+        return handler_run(shard, context, context->response.next);
+    }
+    switch (http_parser_run(&context->parser)) {
+    case HTTP_PARSE_MORE:
+        return more_await(context);
+    case HTTP_PARSE_HEAD:
+        return head_admit(shard, context);
+    case HTTP_PARSE_ROOM:
+        return http_room_take(shard, context) ? TURN_ON : refuse(shard, context, 503);
+    case HTTP_PARSE_PIECE:
+        return piece_take(shard, context);
+    case HTTP_PARSE_WHOLE:
+        return whole_take(shard, context);
+    case HTTP_PARSE_FAILED:
+        return failure_take(shard, context);
+    }
+    TINA_ASSERT(context->parser.state > HTTP_PARSE_BROKEN);
+    return TURN_CLOSE;
+}
+
+bool http_context_refuse(http_shard *shard, http_context *context, tina_ctx *ctx, int status) {
+    context->request.ctx = ctx;
+    if (context->begun || context->phase == HTTP_PHASE_ANSWERED)
+        return false;
+    refuse(shard, context, status);
+    return true;
 }
 
 void http_context_sent(http_shard *shard, http_context *context) {
     context->out_bytes = 0;
     context->tail = (tina_bytes){NULL, 0};
-    if (context->answered)
+    if (context->phase == HTTP_PHASE_ANSWERED && context->parser.state == HTTP_PARSE_IN_REQUEST)
         request_end(shard, context);
 }
 
-// The route is looked up before the body is read, since it says how large that may be. False:
-// refused.
-static bool head_admit(http_shard *shard, http_context *context, tina_ctx *ctx) {
+// A client that waits to be asked for its body is asked when a handler waits for it, and not once a
+// response is under way.
+static turn more_await(http_context *context) {
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    static_assert(sizeof line - 1 == HTTP_CONTINUE_BYTES, "the output has room for it");
+    http_head *head = &context->parser.head;
+    bool in_body = context->parser.state == HTTP_PARSE_IN_BODY;
+    if (in_body && head->expects_continue && !context->begun &&
+        context->phase != HTTP_PHASE_ANSWERED) {
+        memcpy(context->out + context->out_bytes, line, sizeof line - 1);
+        context->out_bytes += HTTP_CONTINUE_BYTES;
+        head->expects_continue = false;
+    }
+    return context->out_bytes > 0 ? TURN_SEND : TURN_MORE;
+}
+
+// The route is looked up before the body is read, since it says how large that may be. Where there
+// is none, the body is dropped as it comes.
+static turn head_admit(http_shard *shard, http_context *context) {
     http_parser *parser = &context->parser;
     http_request *request = &context->request;
     const http_head *head = &parser->head;
+    request->head = head;
     request->match.route = NULL;
     request->match.methods = shard->all_methods;
     if (!head->asterisk)
         http_router_find(&shard->router, (http_method)head->method, head->path, head->path_bytes,
                          &request->match);
-    if (head->expects_other) {
-        http_context_refuse(shard, context, ctx, 417);
-        return false;
+    const http_route *route = request->match.route;
+    if (head->expects_other)
+        return refuse(shard, context, 417);
+    if (head->expects_continue && route == NULL)
+        return unrouted_refuse(shard, context);
+    uint64_t limit = shard->program->server.body_limit;
+    if (route != NULL && route->body_limit != 0)
+        limit = route->body_limit;
+    if (route != NULL && route->state_bytes > 0)
+        memset(request->state, 0, route->state_bytes);
+    if (route != NULL && !route->streamed) {
+        http_parser_limit_body(parser, limit);
+        return TURN_ON;
     }
-    if (head->expects_continue && request->match.route == NULL) {
-        unrouted_refuse(shard, context, ctx);
-        return false;
-    }
-    uint32_t limit = shard->program->server.body_limit;
-    if (request->match.route != NULL && request->match.route->body_limit != 0)
-        limit = request->match.route->body_limit;
-    http_parser_limit_body(parser, limit);
-    if (head->expects_continue && parser->state == HTTP_PARSE_IN_BODY &&
-        parser->next == parser->end)
-        continue_write(context);
-    return true;
+    http_parser_stream_body(parser, limit);
+    if (route == NULL || parser->state == HTTP_PARSE_BROKEN)
+        return TURN_ON;
+    request->body = (tina_bytes){NULL, 0};
+    request->body_ended = false;
+    response_open(shard, context);
+    return handler_run(shard, context, route->handler);
 }
 
 // The client holds its body back until it is wanted, and nobody wants it.
-static void unrouted_refuse(http_shard *shard, http_context *context, tina_ctx *ctx) {
-    http_response response;
-    context->request.head = &context->parser.head;
-    context->request.scratch_short = false;
-    response_open(shard, context, ctx, &response);
-    response.close = true;
-    unrouted_answer(shard, &context->request, &response);
-    response_keep(context, &response);
+static turn unrouted_refuse(http_shard *shard, http_context *context) {
+    response_open(shard, context);
+    context->response.close = true;
+    unrouted_answer(shard, &context->request, &context->response);
+    response_keep(context);
     shard->counters.requests++;
+    return TURN_CLOSE;
 }
 
-static void continue_write(http_context *context) {
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    static_assert(sizeof line - 1 == HTTP_CONTINUE_BYTES, "the output has room for it");
-    memcpy(context->out + context->out_bytes, line, sizeof line - 1);
-    context->out_bytes += HTTP_CONTINUE_BYTES;
+static turn piece_take(http_shard *shard, http_context *context) {
+    const http_parser *parser = &context->parser;
+    if (context->phase != HTTP_PHASE_READING)
+        return TURN_ON; // nobody wants it
+    context->request.body = (tina_bytes){parser->body, parser->body_bytes};
+    return handler_run(shard, context, context->response.next);
 }
 
-// Returns whether the connection goes on.
-static bool request_answer(http_shard *shard, http_context *context, tina_ctx *ctx, bool last) {
+static turn whole_take(http_shard *shard, http_context *context) {
     http_request *request = &context->request;
-    http_response response;
-    request->head = &context->parser.head;
+    if (context->phase == HTTP_PHASE_ANSWERED) {
+        request_end(shard, context);
+        return TURN_ON;
+    }
     request->body = (tina_bytes){context->parser.body, context->parser.body_bytes};
+    request->body_ended = true;
+    if (context->phase == HTTP_PHASE_READING)
+        return handler_run(shard, context, context->response.next);
+    response_open(shard, context);
+    if (request->match.route != NULL)
+        return handler_run(shard, context, request->match.route->handler);
+    unrouted_answer(shard, request, &context->response);
+    response_keep(context);
+    return answered(shard, context);
+}
+
+static turn failure_take(http_shard *shard, http_context *context) {
+    shard->counters.requests_bad++;
+    if (!context->begun && context->phase != HTTP_PHASE_ANSWERED)
+        refuse(shard, context, context->parser.status);
+    return TURN_CLOSE;
+}
+
+static turn refuse(http_shard *shard, http_context *context, int status) {
+    bool known = context->parser.head.method != 0;
+    context->request.head = known ? &context->parser.head : NULL;
+    response_open(shard, context);
+    context->response.close = true;
+    http_respond_status(&context->response, status, 0);
+    response_keep(context);
+    return TURN_CLOSE;
+}
+
+// What is in scratch lasts for one handler.
+static turn handler_run(http_shard *shard, http_context *context, http_handler handler) {
+    http_request *request = &context->request;
+    http_response *response = &context->response;
     request->scratch_used = 0;
     request->scratch_short = false;
     request->path = NULL;
-    response_open(shard, context, ctx, &response);
-    response.close = last || !request->head->keep_alive;
-    if (request->match.route != NULL)
-        handler_call(request, &response);
-    else
-        unrouted_answer(shard, request, &response);
-    if (response.fault != NULL) {
-        tina_log(ctx, TINA_LOG_ERROR, "%s %.200s is answered 500: %s",
-                 http_method_name((http_method)request->head->method), request->head->target,
-                 response.fault);
-        shard->counters.responses_bad++;
-        http_respond_status(&response, 500, 0);
+    http_response_move(response, context->out + context->out_bytes);
+    response->body_left = body_is_left(&context->parser);
+    http_step step = handler(request, response);
+    if (response->fault == NULL)
+        response->fault = step_fault(context, step);
+    if (response->fault != NULL)
+        return fault_answer(shard, context);
+    response_keep(context);
+    if (step.kind == HTTP_STEP_READ) {
+        context->phase = HTTP_PHASE_READING;
+        return TURN_ON;
     }
-    context->answered = true;
-    response_keep(context, &response);
-    shard->counters.requests++;
-    return !response.close;
+    // To HEAD there is nothing more to say.
+    if (step.kind == HTTP_STEP_STREAM && response->stream != HTTP_STREAM_NOWHERE) {
+        context->phase = HTTP_PHASE_STREAMING;
+        return TURN_ON;
+    }
+    return answered(shard, context);
 }
 
-static void handler_call(http_request *request, http_response *response) {
-    http_step step = request->match.route->handler(request, response);
-    if (response->fault == NULL && (step.kind != HTTP_STEP_ANSWERED || !response->answered))
-        response->fault = "its handler returned without answering";
+static const char *step_fault(const http_context *context, http_step step) {
+    const http_response *response = &context->response;
+    switch (step.kind) {
+    case HTTP_STEP_ANSWERED:
+        return response->complete ? NULL : "its handler returned without answering";
+    case HTTP_STEP_READ:
+        if (response->complete)
+            return "its handler answered and read on";
+        return context->request.body_ended ? "its handler read beyond the body's end" : NULL;
+    case HTTP_STEP_STREAM:
+        if (response->stream == HTTP_STREAM_NONE || response->complete)
+            return "its handler streamed without a response to stream";
+        if (response->stream != HTTP_STREAM_NOWHERE && context->out_bytes + response->bytes == 0)
+            return "its handler had nothing sent, and waits for it";
+        return NULL;
+    default:
+        return "its handler returned without answering";
+    }
+}
+
+// Once a part of a response is on its way there is no other; the client sees that its end lacks.
+static turn fault_answer(http_shard *shard, http_context *context) {
+    http_response *response = &context->response;
+    const http_head *head = context->request.head;
+    tina_log(context->request.ctx, TINA_LOG_ERROR, "%s %.200s is %s: %s",
+             http_method_name((http_method)head->method), head->target,
+             context->begun ? "cut off" : "answered 500", response->fault);
+    shard->counters.responses_bad++;
+    if (context->begun) {
+        shard->counters.requests++;
+        return TURN_CLOSE;
+    }
+    http_respond_status(response, 500, 0);
+    response_keep(context);
+    return answered(shard, context);
+}
+
+static turn answered(http_shard *shard, http_context *context) {
+    http_parser *parser = &context->parser;
+    shard->counters.requests++;
+    context->phase = HTTP_PHASE_ANSWERED;
+    if (context->response.close || body_is_left(parser))
+        return TURN_CLOSE;
+    if (parser->state == HTTP_PARSE_IN_REQUEST && context->tail.bytes == 0)
+        request_end(shard, context);
+    return TURN_ON;
+}
+
+// Whether the connection cannot go on after an answer, for what is left of the body: it goes by
+// what the client has said and not by what has arrived.
+static bool body_is_left(const http_parser *parser) {
+    if (parser->state == HTTP_PARSE_IN_REQUEST || parser->head.framing == HTTP_FRAMING_NONE)
+        return false;
+    return parser->head.framing == HTTP_FRAMING_CHUNKED || parser->head.expects_continue ||
+           parser->left > DRAIN_BYTES;
 }
 
 // RFC 9110 §9.3.7, §15.5.6: OPTIONS is answered for what has a route, and HEAD wherever GET is.
@@ -175,25 +297,31 @@ static void unrouted_answer(const http_shard *shard, const http_request *request
     http_respond_status(response, options ? 204 : 405, methods);
 }
 
-static void response_open(http_shard *shard, http_context *context, tina_ctx *ctx,
-                          http_response *response) {
+static void response_open(http_shard *shard, http_context *context) {
     TINA_ASSERT(context->tail.bytes == 0);
     TINA_ASSERT(context->out_bytes <= HTTP_BATCH_BYTES + HTTP_CONTINUE_BYTES);
+    const http_head *head = context->request.head;
+    http_response *response = &context->response;
+    context->request.scratch_short = false;
     response->date = &shard->date;
-    response->wall_s = tina_wall_s(ctx);
+    response->wall_s = tina_wall_s(context->request.ctx);
     http_response_begin(response, &context->request, context->out + context->out_bytes,
                         shard->program->server.response_bytes);
+    response->close = context->last || head == NULL || !head->keep_alive;
 }
 
-static void response_keep(http_context *context, const http_response *response) {
-    TINA_ASSERT(response->bytes > 0);
+static void response_keep(http_context *context) {
+    http_response *response = &context->response;
+    context->begun = context->begun || response->bytes > 0;
     context->out_bytes += response->bytes;
+    response->bytes = 0;
     context->tail = response->tail;
 }
 
 static void request_end(http_shard *shard, http_context *context) {
     http_room_give(shard, context);
     http_parser_advance(&context->parser);
-    context->answered = false;
+    context->phase = HTTP_PHASE_RECEIVING;
+    context->begun = false;
     context->head_deadline_ns = 0;
 }

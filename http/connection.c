@@ -199,7 +199,7 @@ static tina_effect answer(tina_ctx *ctx, connection *self) {
         return send_begin(self);
     case HTTP_ANSWER_CLOSE:
         self->closing = true;
-        return send_begin(self);
+        return self->context->out_bytes > 0 ? send_begin(self) : finish(ctx, self);
     }
     TINA_ASSERT(self->state != CONNECTION_READING);
     return tina_crash(0);
@@ -208,8 +208,9 @@ static tina_effect answer(tina_ctx *ctx, connection *self) {
 static tina_effect refuse(tina_ctx *ctx, connection *self, int status) {
     TINA_ASSERT(self->state == CONNECTION_READING);
     TINA_ASSERT(self->context->out_bytes == 0);
-    http_context_refuse(self->shard, self->context, ctx, status);
     self->closing = true;
+    if (!http_context_refuse(self->shard, self->context, ctx, status))
+        return finish(ctx, self);
     return send_begin(self);
 }
 

@@ -24,6 +24,8 @@ struct http_request {
     tina_ctx *ctx;
     const http_head *head; // NULL when the request could not be read
     tina_bytes body;
+    bool body_ended;
+    void *state;
     uint8_t *scratch; // 16-byte aligned
     uint32_t scratch_bytes;
     uint32_t scratch_used;
@@ -35,7 +37,19 @@ struct http_request {
 typedef enum http_step_kind {
     HTTP_STEP_NONE = 0,
     HTTP_STEP_ANSWERED,
+    HTTP_STEP_READ,   // then response->next
+    HTTP_STEP_STREAM, // then response->next
 } http_step_kind;
+
+// What a response that was begun does with what is written.
+typedef enum http_stream_kind {
+    HTTP_STREAM_NONE = 0, // it was not begun, or answered at once
+    HTTP_STREAM_CHUNKS,   // `chunk` is where the open one's data begins, 0: none is open
+    HTTP_STREAM_TRAILERS, // after the last chunk
+    HTTP_STREAM_LENGTH,   // `left` more bytes
+    HTTP_STREAM_TO_CLOSE, // to an HTTP/1.0 client
+    HTTP_STREAM_NOWHERE,  // there is no body
+} http_stream_kind;
 
 // A response in the making. Its fields wait behind room for the head's other lines, which depend on
 // the status and the body's length, and move down to them in the end:
@@ -49,9 +63,15 @@ struct http_response {
     uint32_t capacity;
     uint32_t bytes; // of the finished head and copied body; 0 until answered
     uint32_t fields_bytes;
-    bool close; // say so to the client
+    uint32_t chunk;
+    uint64_t left;
+    http_handler next;
+    uint8_t stream; // http_stream_kind
+    bool close;     // say so to the client
+    bool body_left; // too much of the request's body for the connection to go on after an answer
     bool has_type;
-    bool answered;
+    bool answered; // or begun
+    bool complete;
     const char *fault; // why this response cannot be made; NULL: it can
     tina_bytes tail;   // body bytes to send after out's, from where they lie
 };
@@ -67,8 +87,20 @@ struct http_response {
 void http_response_begin(http_response *response, http_request *request, uint8_t *out,
                          uint32_t capacity);
 
+// http_response_move has what comes next written to another place of the same memory.
+void http_response_move(http_response *response, uint8_t *out);
+
 // http_response_reset forgets what a handler has done, fault included.
 void http_response_reset(http_response *response);
+
+// What stream.c shares with response.c.
+void http_type_check(http_response *response, const char *content_type);
+bool http_response_may_begin(http_response *response, int status);
+http_step http_response_fault(http_response *response, const char *why);
+const char *http_field_fault(const char *name, size_t name_bytes, const char *value);
+uint8_t *http_head_write(http_response *response, int status, const char *content_type,
+                         uint64_t body_bytes);
+bool http_status_has_body(int status);
 
 // http_respond_status answers with a status and its name as a line of text. `methods`, when it is
 // not 0, becomes Allow. It never fails.

@@ -34,7 +34,7 @@ class Fuzz : public ::testing::Test {
         SCOPED_TRACE("TINA_SEED=" + std::to_string(seed_));
         for (const string &seed : seeds)
             call(entry, seed);
-        uint64_t count = getenv("TINA_LONG") != nullptr ? 10000000 : 200000;
+        uint64_t count = getenv("TINA_LONG") != nullptr ? 10000000 : 100000;
         for (uint64_t i = 0; i < count; i++) {
             string bytes = pick(seeds);
             if (tina_prng_chance(&prng_, 1, 4))

@@ -235,7 +235,8 @@ static bool host_is_well_formed(const char *host, uint32_t bytes) {
         if (at == inside || at == end || *at++ != ']')
             return false;
     } else {
-        while (at < end && (ascii_is_alnum(*at) || strchr("-._~!$&'()*+;=%", *at) != NULL))
+        while (at < end &&
+               (ascii_is_alnum(*at) || *at == '.' || strchr("-_~!$&'()*+;=%", *at) != NULL))
             at++;
         if (at == host)
             return false;

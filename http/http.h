@@ -76,7 +76,8 @@ typedef struct http_program {
     http_server server; // every default filled in
     tina_spec spec;
     tina_address address;
-    uint64_t room_bytes; // the largest body_limit
+    uint64_t room_bytes;  // the largest body_limit of routes that are not streamed
+    uint32_t state_bytes; // the largest of all routes
     tina_type_slots types[HTTP_USER_TYPES_MAX + 2];
     tina_child children[HTTP_USER_CHILDREN_MAX + 1];
     const struct http_program *self; // the listener's args

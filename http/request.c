@@ -82,6 +82,14 @@ tina_bytes http_body(const http_request *request) {
     return request->body;
 }
 
+bool http_body_ended(const http_request *request) {
+    return request->body_ended;
+}
+
+void *http_state(http_request *request) {
+    return request->match.route->state_bytes > 0 ? request->state : NULL;
+}
+
 void *http_scratch(http_request *request, size_t bytes) {
     size_t there = request->scratch_bytes - request->scratch_used;
     if (bytes > there || tina_align_up(bytes, 16) > there) {

@@ -9,6 +9,7 @@
 #ifndef TINA_HTTP_REQUEST_H
 #define TINA_HTTP_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,7 +35,14 @@ const char *http_header(const http_request *request, const char *name);
 uint32_t http_header_count(const http_request *request);
 // http_header_at returns field `index` (below the count) in the order received.
 const char *http_header_at(const http_request *request, uint32_t index, const char **name);
-tina_bytes http_body(const http_request *request); // whole, de-chunked
+// http_body returns the body, de-chunked: all of it, or, where the route is streamed, the piece
+// that http_read waited for: valid until the next http_read, also in other handlers.
+tina_bytes http_body(const http_request *request);
+bool http_body_ended(const http_request *request); // nothing follows what http_body returns
+
+// http_state returns the route's state_bytes, zeroed when the request came, 16-byte aligned, valid
+// until it is answered, for the handlers of one request to share. NULL when it has none.
+void *http_state(http_request *request);
 
 // http_scratch returns memory, 16-byte aligned, or NULL when the scratch is used up.
 void *http_scratch(http_request *request, size_t bytes);

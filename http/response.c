@@ -14,12 +14,8 @@ static http_step answer(http_response *response, int status, const char *content
                         tina_bytes body);
 static http_step answer_in_place(http_response *response, int status, const char *content_type,
                                  tina_bytes body);
-static http_step fault(http_response *response, const char *why);
-static void type_check(http_response *response, const char *content_type);
 static bool may_answer(http_response *response, int status);
-static uint8_t *head_write(http_response *response, int status, const char *content_type,
-                           size_t body_bytes);
-static bool status_has_body(int status);
+static uint8_t *head_end(http_response *response, uint8_t *at);
 static uint8_t *text_put(uint8_t *at, const char *text, size_t bytes);
 static uint8_t *number_put(uint8_t *at, uint64_t number);
 static bool is_servers_own(const char *name, size_t bytes);
@@ -46,7 +42,7 @@ http_step http_text(http_response *response, int status, const char *format, ...
 
 http_step http_bytes(http_response *response, int status, const char *content_type,
                      const void *data, size_t bytes) {
-    type_check(response, content_type);
+    http_type_check(response, content_type);
     if (!may_answer(response, status))
         return (http_step){HTTP_STEP_ANSWERED};
     tina_bytes body = {data, bytes};
@@ -57,13 +53,13 @@ http_step http_bytes(http_response *response, int status, const char *content_ty
     const uint8_t *given = data;
     if (received.bytes == 0 || given < first || given > first + received.bytes ||
         bytes > (size_t)(first + received.bytes - given))
-        return fault(response, "its body is larger than the server's response_bytes");
+        return http_response_fault(response, "its body is larger than the server's response_bytes");
     return answer_in_place(response, status, content_type, body);
 }
 
 http_step http_static(http_response *response, int status, const char *content_type,
                       const void *data, size_t bytes) {
-    type_check(response, content_type);
+    http_type_check(response, content_type);
     if (!may_answer(response, status))
         return (http_step){HTTP_STEP_ANSWERED};
     return answer_in_place(response, status, content_type, (tina_bytes){data, bytes});
@@ -79,21 +75,12 @@ bool http_set_header(http_response *response, const char *name, const char *valu
     TINA_ASSERT(!response->answered);
     size_t name_bytes = strlen(name);
     size_t value_bytes = strlen(value);
-    bool token = name_bytes > 0;
-    for (size_t i = 0; i < name_bytes; i++)
-        token = token && http_is_token_byte((uint8_t)name[i]);
-    const char *why = NULL;
-    if (!token)
-        why = "a field's name is no token";
-    else if (!value_is_clean(value))
-        why = "a field's value holds a control character";
-    else if (is_servers_own(name, name_bytes))
-        why = "a field is one that the server writes";
-    else if (name_bytes + value_bytes + 4 >
-             response->capacity - HTTP_RESPONSE_ROOM_BYTES - response->fields_bytes)
+    const char *why = http_field_fault(name, name_bytes, value);
+    if (why == NULL && name_bytes + value_bytes + 4 >
+                           response->capacity - HTTP_RESPONSE_ROOM_BYTES - response->fields_bytes)
         why = "its fields are larger than the server's response_bytes";
     if (why != NULL) {
-        fault(response, why);
+        http_response_fault(response, why);
         return false;
     }
     if (name_bytes == 12 && ascii_equal(name, "content-type", 12))
@@ -114,14 +101,26 @@ void http_response_begin(http_response *response, http_request *request, uint8_t
     response->out = out;
     response->capacity = capacity;
     response->close = false;
+    response->body_left = false;
     http_response_reset(response);
+}
+
+void http_response_move(http_response *response, uint8_t *out) {
+    if (response->fields_bytes > 0 && !response->answered)
+        memmove(out + HTTP_RESPONSE_ROOM_BYTES, response->out + HTTP_RESPONSE_ROOM_BYTES,
+                response->fields_bytes);
+    response->out = out;
+    response->bytes = 0;
 }
 
 void http_response_reset(http_response *response) {
     response->bytes = 0;
     response->fields_bytes = 0;
+    response->chunk = 0;
+    response->stream = HTTP_STREAM_NONE;
     response->has_type = false;
     response->answered = false;
+    response->complete = false;
     response->fault = NULL;
     response->tail = (tina_bytes){NULL, 0};
 }
@@ -140,7 +139,7 @@ void http_respond_status(http_response *response, int status, uint64_t methods) 
         }
         http_set_header(response, "Allow", allow);
     }
-    if (status_has_body(status))
+    if (http_status_has_body(status))
         http_text(response, status, "%d %s\n", status, http_reason(status));
     else
         http_empty(response, status);
@@ -156,16 +155,16 @@ static http_step format_answer(http_response *response, int status, const char *
     size_t room = (size_t)(response->out + response->capacity - at);
     size_t bytes = tina_format_v((char *)at, room, format, arguments);
     if (bytes >= room)
-        return fault(response, "its body is larger than the server's response_bytes");
+        return http_response_fault(response, "its body is larger than the server's response_bytes");
     return answer(response, status, content_type, (tina_bytes){at, bytes});
 }
 
 static http_step answer(http_response *response, int status, const char *content_type,
                         tina_bytes body) {
-    uint8_t *at = head_write(response, status, content_type, body.bytes);
+    uint8_t *at = http_head_write(response, status, content_type, body.bytes);
     const http_head *head = response->request->head;
     bool to_head = head != NULL && head->method == HTTP_HEAD;
-    if (!to_head && status_has_body(status) && body.bytes > 0) {
+    if (!to_head && http_status_has_body(status) && body.bytes > 0) {
         memmove(at, body.data, body.bytes);
         at += body.bytes;
     }
@@ -177,37 +176,43 @@ static http_step answer(http_response *response, int status, const char *content
 // The head in the output, the body from where it lies.
 static http_step answer_in_place(http_response *response, int status, const char *content_type,
                                  tina_bytes body) {
-    uint8_t *end = head_write(response, status, content_type, body.bytes);
+    uint8_t *end = http_head_write(response, status, content_type, body.bytes);
     response->bytes = (uint32_t)(end - response->out);
-    if (response->request->head->method != HTTP_HEAD && status_has_body(status))
+    if (response->request->head->method != HTTP_HEAD && http_status_has_body(status))
         response->tail = body;
     return (http_step){HTTP_STEP_ANSWERED};
 }
 
-static http_step fault(http_response *response, const char *why) {
+http_step http_response_fault(http_response *response, const char *why) {
     if (response->fault == NULL)
         response->fault = why;
     return (http_step){HTTP_STEP_ANSWERED};
 }
 
-static void type_check(http_response *response, const char *content_type) {
+void http_type_check(http_response *response, const char *content_type) {
     if (!value_is_clean(content_type) || strlen(content_type) > HTTP_CONTENT_TYPE_BYTES)
-        fault(response, "its content type is no field value, or too long");
+        http_response_fault(response, "its content type is no field value, or too long");
 }
 
 static bool may_answer(http_response *response, int status) {
+    response->complete = true;
+    response->close = response->close || response->body_left;
+    return http_response_may_begin(response, status);
+}
+
+bool http_response_may_begin(http_response *response, int status) {
     TINA_ASSERT(!response->answered); // a handler answers once
     response->answered = true;
     if (response->request->scratch_short)
-        fault(response, "the handler's scratch was used up");
+        http_response_fault(response, "the handler's scratch was used up");
     if (status < 200 || status > 599)
-        fault(response, "its status is not one of 200 to 599");
+        http_response_fault(response, "its status is not one of 200 to 599");
     return response->fault == NULL;
 }
 
 // Returns where the body goes.
-static uint8_t *head_write(http_response *response, int status, const char *content_type,
-                           size_t body_bytes) {
+uint8_t *http_head_write(http_response *response, int status, const char *content_type,
+                         uint64_t body_bytes) {
     uint8_t *at = response->out;
     const char *reason = http_reason(status);
     at = TEXT_PUT(at, "HTTP/1.1 ");
@@ -216,14 +221,20 @@ static uint8_t *head_write(http_response *response, int status, const char *cont
     at = text_put(at, reason, strlen(reason));
     at = TEXT_PUT(at, "\r\nDate: ");
     at = text_put(at, http_date_text(response->date, response->wall_s), HTTP_DATE_BYTES);
-    if (content_type != NULL && !response->has_type && status_has_body(status)) {
+    if (content_type != NULL && !response->has_type && http_status_has_body(status)) {
         at = TEXT_PUT(at, "\r\nContent-Type: ");
         at = text_put(at, content_type, strlen(content_type));
     }
-    if (status_has_body(status)) {
+    if (http_status_has_body(status) && body_bytes != HTTP_BYTES_UNKNOWN) {
         at = TEXT_PUT(at, "\r\nContent-Length: ");
         at = number_put(at, body_bytes);
     }
+    return head_end(response, at);
+}
+
+static uint8_t *head_end(http_response *response, uint8_t *at) {
+    if (response->stream == HTTP_STREAM_CHUNKS)
+        at = TEXT_PUT(at, "\r\nTransfer-Encoding: chunked");
     const http_head *head = response->request->head;
     if (response->close)
         at = TEXT_PUT(at, "\r\nConnection: close");
@@ -239,7 +250,7 @@ static uint8_t *head_write(http_response *response, int status, const char *cont
 }
 
 // RFC 9110 §15.3.5, §15.4.5, and §8.6: neither a body nor its length.
-static bool status_has_body(int status) {
+bool http_status_has_body(int status) {
     return status >= 200 && status != 204 && status != 304;
 }
 
@@ -258,6 +269,17 @@ static uint8_t *number_put(uint8_t *at, uint64_t number) {
     return text_put(at, digits + first, sizeof digits - first);
 }
 
+const char *http_field_fault(const char *name, size_t name_bytes, const char *value) {
+    bool token = name_bytes > 0;
+    for (size_t i = 0; i < name_bytes; i++)
+        token = token && http_is_token_byte((uint8_t)name[i]);
+    if (!token)
+        return "a field's name is no token";
+    if (!value_is_clean(value))
+        return "a field's value holds a control character";
+    return is_servers_own(name, name_bytes) ? "a field is one that the server writes" : NULL;
+}
+
 static bool is_servers_own(const char *name, size_t bytes) {
     static const char *const own[] = {"connection", "content-length", "date",
                                       "keep-alive", "trailer",        "transfer-encoding"};
@@ -274,91 +296,4 @@ static bool value_is_clean(const char *value) {
             return false;
     }
     return true;
-}
-
-const char *http_reason(int status) {
-    switch (status) {
-    case 200:
-        return "OK";
-    case 201:
-        return "Created";
-    case 202:
-        return "Accepted";
-    case 204:
-        return "No Content";
-    case 205:
-        return "Reset Content";
-    case 206:
-        return "Partial Content";
-    case 301:
-        return "Moved Permanently";
-    case 302:
-        return "Found";
-    case 303:
-        return "See Other";
-    case 304:
-        return "Not Modified";
-    case 307:
-        return "Temporary Redirect";
-    case 308:
-        return "Permanent Redirect";
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 406:
-        return "Not Acceptable";
-    case 408:
-        return "Request Timeout";
-    case 409:
-        return "Conflict";
-    case 410:
-        return "Gone";
-    case 411:
-        return "Length Required";
-    case 412:
-        return "Precondition Failed";
-    case 413:
-        return "Content Too Large";
-    case 414:
-        return "URI Too Long";
-    case 415:
-        return "Unsupported Media Type";
-    case 416:
-        return "Range Not Satisfiable";
-    case 417:
-        return "Expectation Failed";
-    case 421:
-        return "Misdirected Request";
-    case 422:
-        return "Unprocessable Content";
-    case 426:
-        return "Upgrade Required";
-    case 428:
-        return "Precondition Required";
-    case 429:
-        return "Too Many Requests";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 500:
-        return "Internal Server Error";
-    case 501:
-        return "Not Implemented";
-    case 502:
-        return "Bad Gateway";
-    case 503:
-        return "Service Unavailable";
-    case 504:
-        return "Gateway Timeout";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "";
-    }
 }

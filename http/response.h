@@ -3,6 +3,19 @@
 // The response, as a handler makes it. http_set_header comes before the call that answers, which is
 // the handler's last: `return http_text(response, 200, "hello\n");`
 //
+// What takes longer is done by several handlers, each of which names the next:
+//
+//     static http_step copy(http_request *req, http_response *res) {
+//         tina_bytes piece = http_body(req);
+//         if (!http_write(res, piece.data, piece.bytes))
+//             return http_stream(res, copy); // no room: send, then again
+//         return http_body_ended(req) ? http_end(res) : http_read(res, copy);
+//     }
+//
+// A client that does not read, or does not send, holds up its own handlers and nobody else's: none
+// is called before there is room, or a piece. When the client goes, or its time is up, none is
+// called any more.
+//
 // Date, Content-Length, Connection and the like are the server's. A response that cannot be made
 // (too large, a field refused, out of scratch) is answered 500 instead, and the log says why.
 
@@ -17,12 +30,15 @@
 extern "C" {
 #endif
 
+typedef struct http_request http_request;
 typedef struct http_response http_response;
 
 // What a handler returns: what happens next. Made by the functions below, never by hand.
 typedef struct http_step {
     uint32_t kind; // 0, which a forgotten return may leave, is answered 500
 } http_step;
+
+typedef http_step (*http_handler)(http_request *request, http_response *response);
 
 // http_set_header adds a field. It returns false, and the response will be 500, when name is no
 // token, when value holds CR, LF, NUL or another control, or when the field is one the server
@@ -45,6 +61,34 @@ http_step http_static(http_response *response, int status, const char *content_t
 
 // http_empty answers without a body.
 http_step http_empty(http_response *response, int status);
+
+// http_read has `next` called when more of the body is here, as http_body, or its end. Only where
+// the route is streamed. A client that waits to be asked for its body is asked. What is left of a
+// body when the request is answered is dropped if it is short, else the connection is closed.
+http_step http_read(http_response *response, http_handler next);
+
+// http_stream_begin begins a response of `bytes`, or of HTTP_BYTES_UNKNOWN, which arrives in
+// chunks, or, in HTTP/1.0, ends with the connection.
+void http_stream_begin(http_response *response, int status, const char *content_type,
+                       uint64_t bytes);
+#define HTTP_BYTES_UNKNOWN UINT64_MAX
+
+// http_room returns how many bytes http_write takes.
+size_t http_room(const http_response *response);
+
+// http_write adds a copy of data to a response that was begun; false, and nothing is, when it does
+// not fit. To HEAD, and with a status without body, it fits and is dropped.
+bool http_write(http_response *response, const void *data, size_t bytes);
+
+// http_set_trailer adds a field after the body, of which nothing may follow; false when it does not
+// fit, or is none. Where nothing can follow a body it is dropped.
+bool http_set_trailer(http_response *response, const char *name, const char *value);
+
+// http_stream has what was written sent, and `next` called when it is.
+http_step http_stream(http_response *response, http_handler next);
+
+// http_end ends a response that was begun.
+http_step http_end(http_response *response);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 #ifndef TINA_HTTP_ROUTE_H
 #define TINA_HTTP_ROUTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "http/method.h"
@@ -15,8 +16,6 @@
 extern "C" {
 #endif
 
-typedef http_step (*http_handler)(http_request *request, http_response *response);
-
 // A pattern is a path of literals, ":name" (one segment, not empty) and, last, "*name" (the rest,
 // with its slashes; may be empty): "/", "/users/:id", "/static/*file". A literal wins over ":name",
 // which wins over "*name". Patterns are compared with the decoded path, byte by byte; "/a" is not
@@ -25,7 +24,9 @@ typedef struct http_route {
     http_method method;
     const char *pattern; // static
     http_handler handler;
-    uint32_t body_limit; // bytes; larger bodies are answered 413; default the server's
+    uint64_t body_limit;  // bytes; larger bodies are answered 413; default the server's
+    uint32_t state_bytes; // see http_state; default none
+    bool streamed;        // the handler is called before the body is here, see http_read
 } http_route;
 
 typedef struct http_routes {

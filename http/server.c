@@ -100,9 +100,15 @@ static bool numbers_accepted(const http_server *server, char *sentence) {
     }
     for (uint32_t i = 0; i < server->routes.count; i++) {
         const http_route *route = &server->routes.route[i];
-        if (route->body_limit > 1u << 30)
-            return refuse(sentence, "the route %.80s has a body_limit of %u, but %u is the most",
-                          route->pattern, route->body_limit, 1u << 30);
+        if (route->body_limit > 1u << 30 && !route->streamed)
+            return refuse(
+                sentence,
+                "the route %.80s has a body_limit of %llu, but %u is the most of one that "
+                "is not streamed",
+                route->pattern, (unsigned long long)route->body_limit, 1u << 30);
+        if (route->state_bytes > 1u << 20)
+            return refuse(sentence, "the route %.80s has state_bytes of %u, but %u is the most",
+                          route->pattern, route->state_bytes, 1u << 20);
     }
     return true;
 }
@@ -119,8 +125,11 @@ static void room_measure(http_program *program) {
     http_server *server = &program->server;
     program->room_bytes = server->body_limit;
     for (uint32_t i = 0; i < server->routes.count; i++) {
-        if (server->routes.route[i].body_limit > program->room_bytes)
-            program->room_bytes = server->routes.route[i].body_limit;
+        const http_route *route = &server->routes.route[i];
+        if (!route->streamed && route->body_limit > program->room_bytes)
+            program->room_bytes = route->body_limit;
+        if (route->state_bytes > program->state_bytes)
+            program->state_bytes = route->state_bytes;
     }
     if (program->room_bytes <= HTTP_PARSE_BODY_BYTES)
         server->large_body_count = 0; // all fit behind their heads

@@ -18,8 +18,9 @@ typedef struct shard_layout {
 
 static shard_layout layout_of(const http_program *program);
 static uint64_t context_fields_at(void);
-static uint64_t context_buffer_at(const http_server *server);
-static uint64_t context_out_at(const http_server *server);
+static uint64_t context_state_at(const http_server *server);
+static uint64_t context_buffer_at(const http_program *program);
+static uint64_t context_out_at(const http_program *program);
 static http_parser_limits limits_of(const http_server *server);
 static http_context *context_at(const http_shard *shard, uint32_t index);
 
@@ -69,7 +70,7 @@ static shard_layout layout_of(const http_program *program) {
     layout.slots_at = at;
     at = tina_align_up(at + (uint64_t)server->connection_count * sizeof(http_connection_slot), 64);
     layout.contexts_at = at;
-    layout.context_stride = tina_align_up(context_out_at(server) + server->response_bytes +
+    layout.context_stride = tina_align_up(context_out_at(program) + server->response_bytes +
                                               HTTP_BATCH_BYTES + HTTP_CONTINUE_BYTES,
                                           64);
     at += server->context_count * layout.context_stride;
@@ -83,13 +84,17 @@ static uint64_t context_fields_at(void) {
     return tina_align_up(sizeof(http_context), 64);
 }
 
-static uint64_t context_buffer_at(const http_server *server) {
+static uint64_t context_state_at(const http_server *server) {
     return tina_align_up(context_fields_at() + server->field_count * sizeof(http_field), 64);
 }
 
-static uint64_t context_out_at(const http_server *server) {
-    http_parser_limits limits = limits_of(server);
-    return tina_align_up(context_buffer_at(server) + http_parser_bytes(&limits), 64);
+static uint64_t context_buffer_at(const http_program *program) {
+    return tina_align_up(context_state_at(&program->server) + program->state_bytes, 64);
+}
+
+static uint64_t context_out_at(const http_program *program) {
+    http_parser_limits limits = limits_of(&program->server);
+    return tina_align_up(context_buffer_at(program) + http_parser_bytes(&limits), 64);
 }
 
 static http_parser_limits limits_of(const http_server *server) {
@@ -131,15 +136,17 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     http_context *context = context_at(shard, index);
     uint8_t *base = (uint8_t *)context;
     http_parser_limits limits = limits_of(server);
-    http_parser_init(&context->parser, &limits, base + context_buffer_at(server),
+    http_parser_init(&context->parser, &limits, base + context_buffer_at(shard->program),
                      (http_field *)(base + context_fields_at()));
     context->request.ctx = ctx;
-    context->out = base + context_out_at(server);
+    context->out = base + context_out_at(shard->program);
     context->out_bytes = 0;
     context->room = 0;
     context->tail = (tina_bytes){NULL, 0};
     context->head_deadline_ns = 0;
-    context->answered = false;
+    context->phase = HTTP_PHASE_RECEIVING;
+    context->begun = false;
+    context->request.state = base + context_state_at(server);
     return context;
 }
 

@@ -24,16 +24,27 @@
 extern "C" {
 #endif
 
+// How far a context is with its request.
+typedef enum http_phase {
+    HTTP_PHASE_RECEIVING = 0, // no handler has run
+    HTTP_PHASE_READING,       // response.next waits for a piece of the body
+    HTTP_PHASE_STREAMING,     // response.next waits for out to be sent
+    HTTP_PHASE_ANSWERED,      // until tail is sent and the body has ended
+} http_phase;
+
 // Everything that a connection needs from a request's first byte to its response's last.
 typedef struct http_context {
     http_parser parser;
     http_request request;      // its match is valid from HTTP_PARSE_HEAD on
+    http_response response;    // valid in all phases but RECEIVING
     uint8_t *out;              // response_bytes more than it may hold when a response is begun
     uint32_t out_bytes;        // written and not yet sent
     uint32_t room;             // of a large body: index + 1; 0: none
     tina_bytes tail;           // to be sent after out
     uint64_t head_deadline_ns; // of the request being read; 0: none of its bytes is here
-    bool answered;             // the request stays until tail is sent
+    uint8_t phase;             // http_phase
+    bool begun;                // a byte of the response is in out, or sent
+    bool last;                 // the next response is the connection's last
 } http_context;
 
 // Responses are gathered in out until more than this is there, and leave with one send.
