@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "examples/fault.h"
 #include "tina.h"
 
 typedef struct echo {
@@ -39,17 +40,64 @@ static tina_effect echo_handle(tina_ctx *ctx, void *self_, const tina_message *m
 static const tina_isolate_type echo_type = {
     .name = "echo", .init = echo_init, .handle = echo_handle, .struct_bytes = sizeof(echo)};
 
+// What --chaos makes of every third connection: one that faults at the second piece it receives.
+typedef struct doomed {
+    echo echo;
+    fault kind;
+    uint32_t pieces;
+} doomed;
+
+typedef struct doomed_args {
+    tina_fd fd;
+    fault kind;
+} doomed_args;
+
+static tina_effect doomed_init(tina_ctx *ctx, void *self_, tina_bytes args) {
+    doomed *self = self_;
+    const doomed_args *given = args.data;
+    self->kind = given->kind;
+    return echo_init(ctx, &self->echo, tina_bytes_of(&given->fd, sizeof given->fd));
+}
+
+static tina_effect doomed_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    doomed *self = self_;
+    if (m->tag == TINA_IO_RECV_DONE && m->io.result > 0 && ++self->pieces == 2)
+        return fault_commit(self->kind);
+    return echo_handle(ctx, &self->echo, m);
+}
+
+static const tina_isolate_type doomed_type = {
+    .name = "doomed", .init = doomed_init, .handle = doomed_handle, .struct_bytes = sizeof(doomed)};
+
+typedef struct settings {
+    tina_address address;
+    bool chaos;
+} settings;
+
 typedef struct listener {
     tina_fd fd;
+    bool chaos;
+    uint32_t accepted;
 } listener;
 
 enum {
     RETRY_NS = 100000000
 };
 
+// A loop would hold up the others until it is cut, so it is not among the faults here.
+static tina_spawn_result connection_spawn(tina_ctx *ctx, listener *self, tina_fd fd) {
+    uint32_t number = self->accepted++;
+    if (!self->chaos || number % 3 != 2)
+        return tina_spawn_with_fd(ctx, &echo_type, tina_bytes_of(&fd, sizeof fd), fd, NULL);
+    const doomed_args args = {fd, (fault)(number / 3 % FAULT_LOOP)};
+    return tina_spawn_with_fd(ctx, &doomed_type, tina_bytes_of(&args, sizeof args), fd, NULL);
+}
+
 static tina_effect listener_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     listener *self = self_;
-    const tina_address *address = *(const tina_address *const *)args.data;
+    const settings *given = *(const settings *const *)args.data;
+    const tina_address *address = &given->address;
+    self->chaos = given->chaos;
     char text[TINA_ADDRESS_TEXT_BYTES];
     int32_t result = tina_listen(ctx, address, 1024, &self->fd);
     if (result < 0) {
@@ -76,8 +124,7 @@ static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_messag
             tina_timer_set(ctx, RETRY_NS, 0);
             return tina_receive();
         }
-        if (tina_spawn_with_fd(ctx, &echo_type, tina_bytes_of(&m->io.fd, sizeof m->io.fd), m->io.fd,
-                               NULL) != TINA_SPAWN_OK)
+        if (connection_spawn(ctx, self, m->io.fd) != TINA_SPAWN_OK)
             return tina_io_close(m->io.fd);
         return tina_io_accept(self->fd);
     case TINA_IO_CLOSE_DONE:
@@ -94,9 +141,10 @@ static const tina_isolate_type listener_type = {.name = "listener",
                                                 .struct_bytes = sizeof(listener)};
 
 static const char usage[] =
-    "usage: tcp_echo [--port PORT] [--backend BACKEND]\n"
+    "usage: tcp_echo [--port PORT] [--backend BACKEND] [--chaos]\n"
     "Sends back what it receives, on 127.0.0.1. PORT 0, the default, lets the kernel choose.\n"
-    "BACKEND is io_uring, epoll, or auto, the default: the one that is granted.\n";
+    "BACKEND is io_uring, epoll, or auto, the default: the one that is granted.\n"
+    "With --chaos every third connection faults, which is the end of that connection alone.\n";
 
 static int refuse(const char *what, const char *word) {
     fprintf(stderr, "tcp_echo: %s %s; see --help\n", what, word);
@@ -111,30 +159,35 @@ static bool port_read(const char *text, uint16_t *port) {
 }
 
 int main(int argc, char **argv) {
-    static tina_address address;
+    static settings given;
     tina_backend backend = TINA_BACKEND_AUTO;
-    address = tina_address_ipv4(127, 0, 0, 1, 0);
-    for (int i = 1; i < argc; i += 2) {
+    given.address = tina_address_ipv4(127, 0, 0, 1, 0);
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0)
             return fputs(usage, stdout) < 0;
+        if (strcmp(argv[i], "--chaos") == 0) {
+            given.chaos = true;
+            continue;
+        }
         bool port = strcmp(argv[i], "--port") == 0;
         if (!port && strcmp(argv[i], "--backend") != 0)
             return refuse("unknown argument", argv[i]);
-        if (i + 1 == argc)
-            return refuse("a value is missing after", argv[i]);
-        if (port && !port_read(argv[i + 1], &address.port))
-            return refuse("--port takes a number from 0 to 65535, not", argv[i + 1]);
-        if (!port && !tina_backend_parse(argv[i + 1], &backend))
-            return refuse("--backend takes auto, io_uring or epoll, not", argv[i + 1]);
+        const char *value = argv[++i];
+        if (!value)
+            return refuse("a value is missing after", argv[i - 1]);
+        if (port && !port_read(value, &given.address.port))
+            return refuse("--port takes a number from 0 to 65535, not", value);
+        if (!port && !tina_backend_parse(value, &backend))
+            return refuse("--backend takes auto, io_uring or epoll, not", value);
     }
-    static const tina_address *const listen_on = &address;
-    const tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 1024}};
+    static const settings *const chosen = &given;
+    const tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 1024}, {&doomed_type, 512}};
     const tina_child children[] = {
-        {"listener", &listener_type, tina_bytes_of(&listen_on, sizeof listen_on)}};
+        {"listener", &listener_type, tina_bytes_of(&chosen, sizeof chosen)}};
     const tina_spec spec = {
         .name = "tcp_echo",
         .types = types,
-        .type_count = 2,
+        .type_count = given.chaos ? 3 : 2,
         .root = {.children = children, .child_count = 1},
         .fd_count = 1100,
         .backend = backend,

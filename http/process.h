@@ -82,6 +82,9 @@ class Process {
     std::string errors() {
         return ReadToEnd(err_);
     }
+    int error_fd() const {
+        return err_;
+    }
     int stop(int signal) {
         if (signal != 0)
             kill(pid, signal);

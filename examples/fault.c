@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "examples/fault.h"
+
+#include <stddef.h>
+#include <string.h>
+
+// The sanitizers would end the process before the processor complains.
+#define AS_WRITTEN __attribute__((noinline, no_sanitize("address", "undefined")))
+
+static const char *const names[FAULT_COUNT] = {"effect", "null", "division", "overflow", "loop"};
+
+const char *fault_name(fault kind) {
+    return names[kind];
+}
+
+bool fault_parse(const char *text, fault *kind) {
+    int at = 0;
+    while (at < FAULT_COUNT && strcmp(text, names[at]) != 0)
+        at++;
+    *kind = (fault)at;
+    return at < FAULT_COUNT || strcmp(text, "all") == 0;
+}
+
+static AS_WRITTEN void write_null(void) {
+    volatile int *volatile nowhere = NULL;
+    *nowhere = 1;
+}
+
+static AS_WRITTEN int divide(int by) {
+    volatile int dividend = 7;
+    volatile int divisor = by;
+    return dividend / divisor;
+}
+
+static AS_WRITTEN int recurse(int depth) {
+    volatile int frame[64];
+    frame[depth & 63] = depth;
+    return depth < 0 ? 0 : recurse(depth + 1) + frame[depth & 63];
+}
+
+static AS_WRITTEN void loop(void) {
+    volatile bool on = true;
+    while (on)
+        continue;
+}
+
+tina_effect fault_commit(fault kind) {
+    switch (kind) {
+    case FAULT_NULL:
+        write_null();
+        break;
+    case FAULT_DIVISION:
+        (void)divide(0);
+        break;
+    case FAULT_OVERFLOW:
+        (void)recurse(0);
+        break;
+    case FAULT_LOOP:
+        loop();
+        break;
+    case FAULT_EFFECT:
+    case FAULT_COUNT:
+        break;
+    }
+    return tina_crash(1);
+}
