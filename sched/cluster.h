@@ -32,6 +32,7 @@ class Cluster {
                 if (from != to) {
                     tina_shard_connect(shard(from), to, tina_shard_inlet(shard(to), from));
                     tina_shard_borrow(shard(from), to, tina_shard_transfers(shard(to)));
+                    tina_shard_observe(shard(from), to, shard(to));
                 }
     }
 

@@ -28,6 +28,17 @@ uint32_t tina_shard_number(const tina_ctx *ctx) {
     return ctx->shard->number;
 }
 
+// A shard without peers has no links, not even to itself.
+bool tina_counters(const tina_ctx *ctx, uint32_t shard, tina_shard_counters *counters) {
+    const tina_shard *own = ctx->shard;
+    const tina_shard *observed = shard == own->number       ? own
+                                 : shard < own->link_count ? own->links[shard].observed
+                                                           : NULL;
+    if (observed)
+        tina_shard_snapshot(observed, counters);
+    return observed != NULL;
+}
+
 const char *tina_backend_name(const tina_ctx *ctx) {
     return tina_reactor_backend_name(ctx->shard->reactor);
 }

@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 
+#include "sched/counters.h"
 #include "sched/io.h"
 #include "sched/isolate.h"
 
@@ -61,6 +62,11 @@ tina_effect tina_spawn_on(tina_ctx *ctx, uint32_t shard, const tina_isolate_type
 // tina_shard_count returns how many shards the system has; tina_shard_number this one's, from 0.
 uint32_t tina_shard_count(const tina_ctx *ctx);
 uint32_t tina_shard_number(const tina_ctx *ctx);
+
+// tina_counters copies the counters of any shard of the system, running or not, without stopping
+// it: each value was true at some instant, together they are not one instant's. Returns false when
+// there is no such shard.
+bool tina_counters(const tina_ctx *ctx, uint32_t shard, tina_shard_counters *counters);
 
 // What the compiler can know of a message it refuses: a constant payload size that is too large, or
 // a constant tag below 0.

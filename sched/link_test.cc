@@ -424,6 +424,33 @@ TEST(Link, AnIsolateIsSpawnedOnAnotherShard) {
     EXPECT_EQ(event.result, TINA_SPAWN_UNKNOWN_TYPE);
 }
 
+TEST(Link, AShardReadsTheCountersOfEveryShard) {
+    Duo duo;
+    duo.receive[1] = [&](tina_ctx *, const tina_message *) { return tina_receive(); };
+    duo.Open();
+    for (int i = 0; i < 5; i++)
+        duo.Do(0, [&](tina_ctx *ctx) {
+            EXPECT_EQ(tina_send(ctx, duo.handle[1], 3, nullptr, 0), TINA_SEND_OK);
+            return tina_receive();
+        });
+    tina_shard_counters seen[2] = {};
+    bool there[4] = {};
+    duo.Do(0, [&](tina_ctx *ctx) {
+        there[0] = tina_counters(ctx, 0, &seen[0]);
+        there[1] = tina_counters(ctx, 1, &seen[1]);
+        tina_shard_counters none;
+        there[2] = tina_counters(ctx, 2, &none);
+        there[3] = tina_counters(ctx, UINT32_MAX, &none);
+        return tina_receive();
+    });
+    EXPECT_TRUE(there[0] && there[1]);
+    EXPECT_FALSE(there[2] || there[3]);
+    EXPECT_EQ(seen[0].messages_sent, 5u);
+    EXPECT_EQ(seen[0].messages_arrived, 0u);
+    EXPECT_EQ(seen[1].messages_arrived, 5u);
+    EXPECT_EQ(seen[1].messages_sent, 0u);
+}
+
 // Puppet 0 sends a buffer that says "hello"; what puppet 1 does with it is the test's.
 struct Loan : Duo {
     Loan() {

@@ -266,6 +266,12 @@ void tina_shard_borrow(tina_shard *shard, uint32_t peer, void *transfers) {
     shard->links[peer].transfer_memory = transfers;
 }
 
+void tina_shard_observe(tina_shard *shard, uint32_t peer, const tina_shard *observed) {
+    TINA_ASSERT(peer < shard->link_count);
+    TINA_ASSERT(peer != shard->number);
+    shard->links[peer].observed = observed;
+}
+
 // Returns the message to fill in, or NULL when the ring is full. It leaves with this tick.
 tina_message *link_claim(tina_shard *shard, uint32_t peer) {
     uint32_t count = 1;

@@ -50,6 +50,7 @@ struct shard_link {
     credit_entry *credits;    // of this shard at the peer
     request_entry *requests;  // of the peer at this shard
     uint8_t *transfer_memory; // the peer's
+    const tina_shard *observed; // the peer, for its counters only; or NULL
     uint32_t free_credit;     // or NONE
     uint32_t forgets;         // credits that are `forgotten`
     uint32_t envelopes_in_use;

@@ -90,6 +90,10 @@ void tina_shard_connect(tina_shard *shard, uint32_t peer, tina_inlet *outlet);
 void *tina_shard_transfers(tina_shard *shard);
 void tina_shard_borrow(tina_shard *shard, uint32_t peer, void *transfers);
 
+// tina_shard_observe tells a shard where a peer's counters are, which its handlers may then read
+// (tina_counters); the peer stays in place as long as this shard ticks.
+void tina_shard_observe(tina_shard *shard, uint32_t peer, const tina_shard *observed);
+
 // tina_shard_doze announces that the loop will block, and returns false when something has come in
 // meanwhile, so that it must not. Either way tina_shard_rouse follows, after blocking if it did.
 bool tina_shard_doze(tina_shard *shard);

@@ -150,6 +150,7 @@ static void members_connect(system_state *system) {
             tina_shard *peer = system->members[to].shard;
             tina_shard_connect(shard, to, tina_shard_inlet(peer, from));
             tina_shard_borrow(shard, to, tina_shard_transfers(peer));
+            tina_shard_observe(shard, to, peer);
         }
     }
 }
@@ -393,10 +394,19 @@ static int system_run(const tina_spec *specs, uint32_t count, const tina_cores *
     return status;
 }
 
+static uint32_t count_most(const tina_cores *cores) {
+    return cores->quota < TINA_SHARD_COUNT_MAX ? cores->quota : TINA_SHARD_COUNT_MAX;
+}
+
+uint32_t tina_shards_all(void) {
+    tina_cores cores;
+    tina_cores_read(&cores);
+    return count_most(&cores);
+}
+
 static bool count_choose(const tina_spec *spec, const tina_cores *cores, uint32_t *count,
                          char sentence[TINA_SENTENCE_BYTES]) {
-    uint32_t most = cores->quota < TINA_SHARD_COUNT_MAX ? cores->quota : TINA_SHARD_COUNT_MAX;
-    *count = spec->shard_count == TINA_SHARDS_ALL ? most : spec->shard_count;
+    *count = spec->shard_count == TINA_SHARDS_ALL ? count_most(cores) : spec->shard_count;
     if (*count == 0)
         *count = 1;
     if (*count <= TINA_SHARD_COUNT_MAX)

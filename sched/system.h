@@ -28,6 +28,9 @@ int tina_run(const tina_spec *spec);
 // differ; their transfer buffers may not.
 int tina_run_shards(const tina_spec *specs, uint32_t count);
 
+// tina_shards_all returns how many shards TINA_SHARDS_ALL means to this process.
+uint32_t tina_shards_all(void);
+
 // tina_spec_print writes one line a part of the grand arena to fd: what, how many, bytes; and the
 // sum. It returns false, having written the sentence instead, when the spec is refused.
 bool tina_spec_print(const tina_spec *spec, int fd);
