@@ -39,7 +39,7 @@ http_step Echo(http_request *request, http_response *response) {
 int port_pipe[2];
 bool forbid;
 
-void Listening(void *, const tina_address *address, const char *backend) {
+void Listening(void *, const tina_address *address, const char *backend, uint32_t) {
     if (!IsTestBackend(backend))
         _exit(88);
     on_shard = true;

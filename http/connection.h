@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two isolate types of a server.
+// The isolate types of a server.
 
 #ifndef TINA_HTTP_CONNECTION_H
 #define TINA_HTTP_CONNECTION_H
@@ -17,8 +17,16 @@ extern const tina_isolate_type http_listener_type;
 // One a socket. Args: its tina_fd.
 extern const tina_isolate_type http_connection_type;
 
-// Tag of a connection's message to the listener that waits for one to end.
+// One a shard that hands over what it accepts, and one for each such shard on every other. Args of
+// the first: a pointer to the http_program; the second is the first's to spawn.
+extern const tina_isolate_type http_bridge_type;
+extern const tina_isolate_type http_dispatcher_type;
+
+// Tag of a connection's message to the listener or dispatcher that waits for one to end.
 #define HTTP_TAG_CONNECTION_ENDED 1
+
+// Tag of a listener's message to a dispatcher: a socket.
+#define HTTP_TAG_HANDED_OVER 2
 
 #ifdef __cplusplus
 }

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/atomic.h"
 #include "http/method.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -31,6 +32,17 @@
 extern "C" {
 #endif
 
+// How connections come to the shards of a server that has several. A Unix socket can be listened on
+// once, and so can a port that the kernel chooses unless http_serve is at hand to hold it: there
+// HTTP_SPREAD_ONE is what the others become.
+typedef enum http_spread {
+    HTTP_SPREAD_TURNS = 0, // every shard listens (SO_REUSEPORT), and what it accepts goes to all
+                           // shards in turn: even, and good as long as one shard is
+    HTTP_SPREAD_KERNEL,    // every shard listens and keeps what the kernel's hash gives it: the
+                           // least work a connection, even by chance
+    HTTP_SPREAD_ONE,       // shard 0 alone listens, and what it accepts goes to all in turn
+} http_spread;
+
 // What is particular about a server. Zero means the default.
 typedef struct http_server {
     const char *name;    // of the program; default "http"
@@ -38,6 +50,9 @@ typedef struct http_server {
     uint16_t port;       // 0: the kernel chooses one
     http_routes routes;
     tina_backend backend; // default: chosen at boot
+    uint32_t shards;      // default: one for each core that affinity and the cgroup allow
+    http_spread spread;
+    uint32_t rebuild_max; // of a shard before it is quarantined, see tina_spec
 
     uint32_t connection_count; // a shard; more wait in the kernel's backlog; default 1,024
     uint32_t backlog;          // default 1,024
@@ -63,8 +78,10 @@ typedef struct http_server {
     const tina_child *children; // started before the listener
     uint32_t child_count;
 
-    // Called once a listener's start, from its init, with the address that it is listening on.
-    void (*listening)(void *context, const tina_address *address, const char *backend);
+    // Called once, when every shard that is to listen does and can reach those it hands over to;
+    // from the last one's thread.
+    void (*listening)(void *context, const tina_address *address, const char *backend,
+                      uint32_t shards);
     void *listening_context;
 } http_server;
 
@@ -78,12 +95,14 @@ typedef struct http_program {
     tina_address address;
     uint64_t room_bytes;  // the largest body_limit of routes that are not streamed
     uint32_t state_bytes; // the largest of all routes
-    tina_type_slots types[HTTP_USER_TYPES_MAX + 2];
-    tina_child children[HTTP_USER_CHILDREN_MAX + 1];
-    const struct http_program *self; // the listener's args
+    tina_type_slots types[HTTP_USER_TYPES_MAX + 4];
+    tina_child children[HTTP_USER_CHILDREN_MAX + 2];
+    struct http_program *self; // args of the isolates that need it
+    tina_atomic_u32 ready;     // listeners and bridges, of all shards
+    uint16_t port_chosen;      // by the kernel, for the one listener, should it start again
 } http_program;
 
-// http_server_spec fills *program, which stays in place, unchanged, as long as program->spec is
+// http_server_spec fills *program, which stays in place, untouched, as long as program->spec is
 // used; the caller may still change the spec's fields that are not the server's. Returns false and
 // a sentence when a route or a number cannot work.
 bool http_server_spec(const http_server *server, http_program *program,
@@ -92,7 +111,9 @@ bool http_server_spec(const http_server *server, http_program *program,
 // What a shard's server has done. Counters only grow; gauges (..._in_use) fall again, after a crash
 // when the connection's slot is used again.
 typedef struct http_counters {
-    uint64_t connections;        // accepted and given to a connection isolate
+    uint64_t connections;        // given to a connection isolate, whichever shard accepted them
+    uint64_t handed_over;        // accepted here and given to another shard
+    uint64_t handovers_lost;     // closed, since this shard had no room for what another gave it
     uint64_t accepts_failed;     // the OS refused, e.g. out of file descriptors
     uint64_t accepts_delayed;    // connection_count was reached; the connection waited
     uint64_t requests;           // answered, by a handler or for it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The listener: accepts, and gives each connection to an isolate of its own.
+// The listener: accepts, and gives each connection to an isolate of its own, on this shard or, in
+// turn, on another.
 //
 // When every connection slot is taken it keeps the one connection that it has accepted and stops:
 // the others wait in the kernel's backlog, where waiting costs nothing, until a connection ends.
@@ -24,22 +25,28 @@ typedef struct listener {
     tina_fd fd;
     tina_fd held;
     tina_timer timer;
+    uint32_t next;    // the shard whose turn it is
     uint8_t state;    // listener_state
     bool complaining; // the last accept failed, and the log says so
 } listener;
 
-static int32_t listen_begin(tina_ctx *ctx, listener *self, const http_program *program);
+static int32_t listen_begin(tina_ctx *ctx, listener *self, http_program *program);
+static int32_t socket_listen(tina_ctx *ctx, listener *self, const http_program *program);
 static tina_effect accepted(tina_ctx *ctx, listener *self, const tina_message *m);
 static tina_effect accept_refused(tina_ctx *ctx, listener *self, int32_t result);
 static tina_effect connection_begin(tina_ctx *ctx, listener *self);
+static bool connection_place(tina_ctx *ctx, listener *self);
 static tina_effect retry(tina_ctx *ctx, listener *self);
 static tina_effect wait(tina_ctx *ctx, listener *self, listener_state state);
 
 static tina_effect listener_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     listener *self = self_;
-    TINA_ASSERT(args.bytes == sizeof(const http_program *));
-    const http_program *program = *(const http_program *const *)args.data;
+    TINA_ASSERT(args.bytes == sizeof(http_program *));
+    http_program *program = *(http_program *const *)args.data;
     self->shard = http_shard_open(tina_shard_memory(ctx), program);
+    self->next = tina_shard_number(ctx);
+    if (tina_shard_count(ctx) > 1 && tina_shard_number(ctx) > 0 && !http_all_listen(program))
+        return tina_done();
     int32_t result = listen_begin(ctx, self, program);
     if (result < 0) {
         char text[TINA_ADDRESS_TEXT_BYTES];
@@ -68,21 +75,39 @@ static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_messag
     }
 }
 
-// Accepted sockets inherit TCP_NODELAY: a response's last segment must not wait for an
-// acknowledgement.
-static int32_t listen_begin(tina_ctx *ctx, listener *self, const http_program *program) {
-    const http_server *server = &program->server;
-    int32_t result = tina_listen(ctx, &program->address, server->backlog, &self->fd);
-    if (result < 0)
-        return result;
-    if (program->address.family != TINA_ADDRESS_UNIX)
-        result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_NO_DELAY, 1);
+static int32_t listen_begin(tina_ctx *ctx, listener *self, http_program *program) {
+    int32_t result = socket_listen(ctx, self, program);
     tina_address address;
     if (result == 0)
         result = tina_socket_local_address(ctx, self->fd, &address);
-    if (result == 0 && server->listening != NULL)
-        server->listening(server->listening_context, &address, tina_backend_name(ctx));
-    return result;
+    if (result < 0)
+        return result;
+    if (program->address.port == 0 && address.family != TINA_ADDRESS_UNIX)
+        program->port_chosen = address.port;
+    http_ready(ctx, program);
+    return 0;
+}
+
+// Accepted sockets inherit TCP_NODELAY: a response's last segment must not wait for an
+// acknowledgement.
+static int32_t socket_listen(tina_ctx *ctx, listener *self, const http_program *program) {
+    tina_address address = program->address;
+    uint32_t backlog = program->server.backlog;
+    if (address.family == TINA_ADDRESS_UNIX)
+        return tina_listen(ctx, &address, backlog, &self->fd);
+    if (address.port == 0)
+        address.port = program->port_chosen;
+    int32_t result =
+        tina_socket_open(ctx, (tina_address_family)address.family, TINA_SOCKET_STREAM, &self->fd);
+    if (result == 0)
+        result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_REUSE_ADDRESS, 1);
+    if (result == 0 && tina_shard_count(ctx) > 1 && http_all_listen(program))
+        result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_REUSE_PORT, 1);
+    if (result == 0)
+        result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_NO_DELAY, 1);
+    if (result == 0)
+        result = tina_socket_bind(ctx, self->fd, &address);
+    return result == 0 ? tina_socket_listen(ctx, self->fd, backlog) : result;
 }
 
 static tina_effect accepted(tina_ctx *ctx, listener *self, const tina_message *m) {
@@ -110,11 +135,7 @@ static tina_effect accept_refused(tina_ctx *ctx, listener *self, int32_t result)
 }
 
 static tina_effect connection_begin(tina_ctx *ctx, listener *self) {
-    tina_bytes args = tina_bytes_of(&self->held, sizeof self->held);
-    tina_spawn_result result =
-        tina_spawn_with_fd(ctx, &http_connection_type, args, self->held, NULL);
-    if (result != TINA_SPAWN_OK) {
-        TINA_ASSERT(result == TINA_SPAWN_FULL || result == TINA_SPAWN_WORN_OUT);
+    if (!connection_place(ctx, self)) {
         self->shard->counters.accepts_delayed += self->state == LISTENER_ACCEPTING;
         self->shard->listener = tina_self(ctx);
         return wait(ctx, self, LISTENER_FULL);
@@ -123,6 +144,40 @@ static tina_effect connection_begin(tina_ctx *ctx, listener *self) {
     self->held = tina_fd_none();
     self->state = LISTENER_ACCEPTING;
     return tina_io_accept(self->fd);
+}
+
+static bool place_here(tina_ctx *ctx, const listener *self) {
+    tina_bytes args = tina_bytes_of(&self->held, sizeof self->held);
+    tina_spawn_result result =
+        tina_spawn_with_fd(ctx, &http_connection_type, args, self->held, NULL);
+    TINA_ASSERT(result == TINA_SPAWN_OK || result == TINA_SPAWN_FULL ||
+                result == TINA_SPAWN_WORN_OUT);
+    return result == TINA_SPAWN_OK;
+}
+
+static bool place_there(tina_ctx *ctx, const listener *self, uint32_t shard) {
+    tina_handle dispatcher = self->shard->dispatchers[shard];
+    if (tina_handle_is_none(dispatcher) ||
+        tina_handoff(ctx, dispatcher, HTTP_TAG_HANDED_OVER, self->held, TINA_RIGHT_FULL) !=
+            TINA_SEND_OK)
+        return false;
+    self->shard->counters.handed_over++;
+    return true;
+}
+
+// The next shard that takes it. Shards without a dispatcher, of which a server whose shards keep
+// what they accept has none, are passed over.
+static bool connection_place(tina_ctx *ctx, listener *self) {
+    uint32_t count = tina_shard_count(ctx);
+    if (count == 1)
+        return place_here(ctx, self);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t shard = self->next;
+        self->next = shard + 1 < count ? shard + 1 : 0;
+        if (shard == tina_shard_number(ctx) ? place_here(ctx, self) : place_there(ctx, self, shard))
+            return true;
+    }
+    return false;
 }
 
 static tina_effect retry(tina_ctx *ctx, listener *self) {

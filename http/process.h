@@ -30,6 +30,14 @@ inline std::string ReadToEnd(int fd) {
     return text;
 }
 
+inline std::string LineOf(int fd) {
+    std::string text;
+    char byte;
+    while (read(fd, &byte, 1) == 1 && byte != '\n')
+        text += byte;
+    return text;
+}
+
 inline std::string ProgramPath(const std::string &name) {
     return std::string(getenv("TEST_SRCDIR")) + "/tina/" + name;
 }
@@ -71,10 +79,10 @@ class Process {
     Process &operator=(const Process &) = delete;
 
     std::string line() {
-        return line_of(out_);
+        return LineOf(out_);
     }
     std::string error_line() {
-        return line_of(err_);
+        return LineOf(err_);
     }
     std::string output() {
         return ReadToEnd(out_);
@@ -105,13 +113,6 @@ class Process {
     pid_t pid;
 
   private:
-    static std::string line_of(int fd) {
-        std::string text;
-        char byte;
-        while (read(fd, &byte, 1) == 1 && byte != '\n')
-            text += byte;
-        return text;
-    }
 
     int out_;
     int err_;

@@ -18,11 +18,14 @@ typedef enum arguments_result {
 } arguments_result;
 
 static arguments_result arguments_read(http_server *server, int argc, char **argv, char *sentence);
-static bool port_read(const char *text, uint16_t *port);
+static bool number_read(const char *text, uint32_t least, uint32_t most, uint32_t *number);
 static bool address_is_free(const http_program *program, char *sentence);
 static int address_try(const tina_address *address);
+static int address_reserve(http_program *program);
+static socklen_t address_of(const tina_address *address, struct sockaddr_storage *storage);
 static void help_write(const http_server *server);
-static void listening_write(void *context, const tina_address *address, const char *backend);
+static void listening_write(void *context, const tina_address *address, const char *backend,
+                            uint32_t shards);
 static void line_write(int fd, const char *line, size_t bytes);
 
 int http_serve(const http_server *server, int argc, char **argv) {
@@ -41,21 +44,30 @@ int http_serve(const http_server *server, int argc, char **argv) {
         help_write(&chosen);
         return 0;
     }
+    if (chosen.shards == 0)
+        chosen.shards = tina_shards_all();
     if (arguments == ARGUMENTS_OK && http_server_spec(&chosen, &program, sentence) &&
-        address_is_free(&program, sentence))
-        return tina_run(&program.spec);
+        address_is_free(&program, sentence)) {
+        int reserved = address_reserve(&program);
+        int status = tina_run(&program.spec);
+        if (reserved >= 0)
+            close(reserved);
+        return status;
+    }
     char line[TINA_SENTENCE_BYTES + 64];
     line_write(STDERR_FILENO, line,
                tina_format(line, sizeof line, "%.60s: %s\n", chosen.name, sentence));
     return 1;
 }
 
-static const char *const options[] = {"--port", "--address", "--backend"};
+static const char *const options[] = {"--port", "--address", "--backend", "--shards", "--spread"};
 
 enum {
     OPTION_PORT = 0,
     OPTION_ADDRESS,
     OPTION_BACKEND,
+    OPTION_SHARDS,
+    OPTION_SPREAD,
     OPTION_COUNT,
 };
 
@@ -70,17 +82,48 @@ static int option_of(const char *word) {
     return i;
 }
 
-static bool option_read(http_server *server, int option, const char *value, char *sentence) {
-    if (option == OPTION_ADDRESS) {
+static bool spread_read(const char *text, http_spread *spread) {
+    static const char *const words[] = {"turns", "kernel", "one"};
+    for (uint32_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(text, words[i]) != 0)
+            continue;
+        *spread = (http_spread)i;
+        return true;
+    }
+    return false;
+}
+
+static bool value_read(http_server *server, int option, const char *value) {
+    uint32_t number = 0;
+    switch (option) {
+    case OPTION_PORT:
+        if (!number_read(value, 0, UINT16_MAX, &number))
+            return false;
+        server->port = (uint16_t)number;
+        return true;
+    case OPTION_BACKEND:
+        return tina_backend_parse(value, &server->backend);
+    case OPTION_SHARDS:
+        return number_read(value, 1, TINA_SHARD_COUNT_MAX, &server->shards);
+    case OPTION_SPREAD:
+        return spread_read(value, &server->spread);
+    default:
         server->address = value;
         return true;
     }
-    if (option == OPTION_BACKEND ? tina_backend_parse(value, &server->backend)
-                                 : port_read(value, &server->port))
+}
+
+static bool option_read(http_server *server, int option, const char *value, char *sentence) {
+    static const char *const needed[] = {
+        [OPTION_PORT] = "a number from 0 to 65535",
+        [OPTION_BACKEND] = "auto, io_uring or epoll",
+        [OPTION_SHARDS] = "a number from 1 to 255",
+        [OPTION_SPREAD] = "turns, kernel or one",
+    };
+    if (value_read(server, option, value))
         return true;
     tina_format(sentence, TINA_SENTENCE_BYTES, "%s is %.80s, but %s is needed", options[option],
-                value,
-                option == OPTION_BACKEND ? "auto, io_uring or epoll" : "a number from 0 to 65535");
+                value, needed[option]);
     return false;
 }
 
@@ -107,14 +150,14 @@ static arguments_result arguments_read(http_server *server, int argc, char **arg
     return ARGUMENTS_OK;
 }
 
-static bool port_read(const char *text, uint16_t *port) {
-    uint32_t number = 0;
+static bool number_read(const char *text, uint32_t least, uint32_t most, uint32_t *number) {
+    uint32_t value = 0;
     const char *at = text;
     for (; *at >= '0' && *at <= '9' && at - text < 6; at++)
-        number = number * 10 + (uint32_t)(*at - '0');
-    if (at == text || *at != '\0' || number > UINT16_MAX)
+        value = value * 10 + (uint32_t)(*at - '0');
+    if (at == text || *at != '\0' || value < least || value > most)
         return false;
-    *port = (uint16_t)number;
+    *number = value;
     return true;
 }
 
@@ -135,58 +178,102 @@ static bool address_is_free(const http_program *program, char *sentence) {
     return false;
 }
 
-static int address_try(const tina_address *address) {
-    struct sockaddr_storage storage = {0};
-    socklen_t bytes;
-    if (address->family == TINA_ADDRESS_IPV4) {
-        struct sockaddr_in *ipv4 = (struct sockaddr_in *)&storage;
-        ipv4->sin_family = AF_INET;
-        ipv4->sin_port = htons(address->port);
-        memcpy(&ipv4->sin_addr, address->ip, sizeof ipv4->sin_addr);
-        bytes = sizeof *ipv4;
-    } else if (address->family == TINA_ADDRESS_IPV6) {
-        struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)&storage;
-        ipv6->sin6_family = AF_INET6;
-        ipv6->sin6_port = htons(address->port);
-        ipv6->sin6_scope_id = address->scope;
-        memcpy(&ipv6->sin6_addr, address->ip, sizeof ipv6->sin6_addr);
-        bytes = sizeof *ipv6;
-    } else {
-        return 0; // binding would make the file
-    }
+// Returns the fd of a socket that is bound with an option, or -errno.
+static int socket_bind(const tina_address *address, int option) {
+    struct sockaddr_storage storage;
+    socklen_t bytes = address_of(address, &storage);
     int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return errno;
+        return -errno;
     int on = 1;
-    bool free = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-                bind(fd, (const struct sockaddr *)&storage, bytes) == 0 && listen(fd, 1) == 0;
-    int error = free ? 0 : errno;
+    if (setsockopt(fd, SOL_SOCKET, option, &on, sizeof on) == 0 &&
+        bind(fd, (const struct sockaddr *)&storage, bytes) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+static int address_try(const tina_address *address) {
+    if (address->family == TINA_ADDRESS_UNIX)
+        return 0; // binding would make the file
+    int fd = socket_bind(address, SO_REUSEADDR);
+    if (fd < 0)
+        return -fd;
+    int error = listen(fd, 1) == 0 ? 0 : errno;
     close(fd);
     return error;
 }
 
+// Holds the port for listeners that share it, as long as the server runs: one that the kernel
+// chose has to be the same for all, and none may be another program's while a shard begins anew.
+// Bound only, the socket gets no connections. Returns its fd, or -1 when there is none to hold.
+static int address_reserve(http_program *program) {
+    tina_address *address = &program->address;
+    const http_server *server = &program->server;
+    if (server->shards == 1 || server->spread == HTTP_SPREAD_ONE ||
+        address->family == TINA_ADDRESS_UNIX)
+        return -1;
+    int fd = socket_bind(address, SO_REUSEPORT);
+    struct sockaddr_storage storage = {0};
+    socklen_t bytes = sizeof storage;
+    if (fd < 0 || getsockname(fd, (struct sockaddr *)&storage, &bytes) != 0)
+        return fd; // and the listeners tell what is wrong
+    address->port =
+        ntohs(storage.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&storage)->sin6_port
+                                            : ((const struct sockaddr_in *)&storage)->sin_port);
+    return fd;
+}
+
+static socklen_t address_of(const tina_address *address, struct sockaddr_storage *storage) {
+    *storage = (struct sockaddr_storage){0};
+    if (address->family == TINA_ADDRESS_IPV4) {
+        struct sockaddr_in *ipv4 = (struct sockaddr_in *)storage;
+        ipv4->sin_family = AF_INET;
+        ipv4->sin_port = htons(address->port);
+        memcpy(&ipv4->sin_addr, address->ip, sizeof ipv4->sin_addr);
+        return sizeof *ipv4;
+    }
+    struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)storage;
+    ipv6->sin6_family = AF_INET6;
+    ipv6->sin6_port = htons(address->port);
+    ipv6->sin6_scope_id = address->scope;
+    memcpy(&ipv6->sin6_addr, address->ip, sizeof ipv6->sin6_addr);
+    return sizeof *ipv6;
+}
+
 static void help_write(const http_server *server) {
-    char text[640];
+    char text[1024];
     size_t bytes = tina_format(
         text, sizeof text,
-        "usage: %.60s [--port N] [--address A] [--backend B]\n"
+        "usage: %.60s [--port N] [--address A] [--backend B] [--shards N] [--spread S]\n"
         "  --port N     listen on port N, or on one that the kernel chooses when N is 0 (%u)\n"
         "  --address A  listen on A: 1.2.3.4, ::1 or unix:/path (%.80s)\n"
         "  --backend B  io_uring, epoll, or auto: the one that is granted (auto)\n"
+        "  --shards N   threads, each on a core of its own (%u)\n"
+        "  --spread S   turns: connections go to all shards in turn; kernel: as the kernel gives\n"
+        "               them; one: in turn, from one listener (turns)\n"
         "  --help       write this text\n"
-        "SIGINT and SIGTERM end it when all requests in progress are answered.\n",
-        server->name, server->port, server->address != NULL ? server->address : "127.0.0.1");
+        "SIGINT and SIGTERM end it when all requests in progress are answered; SIGUSR2 revives\n"
+        "shards that faults have stopped.\n",
+        server->name, server->port, server->address != NULL ? server->address : "127.0.0.1",
+        server->shards != 0 ? server->shards : tina_shards_all());
     line_write(STDOUT_FILENO, text, bytes);
 }
 
-static void listening_write(void *context, const tina_address *address, const char *backend) {
+static void listening_write(void *context, const tina_address *address, const char *backend,
+                            uint32_t shards) {
     (void)context;
     char text[TINA_ADDRESS_TEXT_BYTES];
-    char line[TINA_ADDRESS_TEXT_BYTES + 64];
+    char many[32] = "";
+    char line[TINA_ADDRESS_TEXT_BYTES + 96];
     tina_address_format(address, text);
+    if (shards > 1)
+        tina_format(many, sizeof many, ", %u shards", shards);
     const char *scheme = address->family == TINA_ADDRESS_UNIX ? "" : "http://";
-    line_write(STDOUT_FILENO, line,
-               tina_format(line, sizeof line, "listening on %s%s (%s)\n", scheme, text, backend));
+    line_write(
+        STDOUT_FILENO, line,
+        tina_format(line, sizeof line, "listening on %s%s (%s%s)\n", scheme, text, backend, many));
 }
 
 static void line_write(int fd, const char *line, size_t bytes) {

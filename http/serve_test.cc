@@ -27,6 +27,7 @@ string hello_path() {
 
 // --backend, when the test is for one.
 std::vector<string> with_backend(std::vector<string> arguments) {
+    arguments.insert(arguments.end(), {"--shards", "1"});
     const char *name = getenv("TINA_TEST_BACKEND");
     if (name != nullptr)
         arguments.insert(arguments.end(), {"--backend", name});
@@ -82,7 +83,7 @@ class Serve : public ::testing::Test {
 
 class ServeWithoutIoUring : public Serve {
   protected:
-    ServeWithoutIoUring() : Serve([] { ForbidIoUring(EPERM); }, {}) {}
+    ServeWithoutIoUring() : Serve([] { ForbidIoUring(EPERM); }, {"--shards", "1"}) {}
 };
 
 TEST_F(ServeWithoutIoUring, RunsOnEpollByItselfAndSaysSoOnce) {
@@ -232,6 +233,9 @@ TEST_F(Serve, SaysWhyItCannotStart) {
         {{"--port=-1"}, "--port is -1, but a number from 0 to 65535 is needed"},
         {{"--backend", "kqueue"}, "--backend is kqueue, but auto, io_uring or epoll is needed"},
         {{"--backend="}, "--backend is , but auto, io_uring or epoll is needed"},
+        {{"--shards", "0"}, "--shards is 0, but a number from 1 to 255 is needed"},
+        {{"--shards", "256"}, "--shards is 256, but a number from 1 to 255 is needed"},
+        {{"--spread", "evenly"}, "--spread is evenly, but turns, kernel or one is needed"},
         {{"--backends", "epoll"}, "--backends is no option of this program; --help lists them"},
         {{"--prt", "1"}, "--prt is no option of this program; --help lists them"},
     };

@@ -11,7 +11,8 @@
 #include "http/shard.h"
 #include "sched/ctx.h"
 
-#define SECOND_NS UINT64_C(1000000000)
+#define SECOND_NS       UINT64_C(1000000000)
+#define HANDED_OVER_FDS 256u
 
 static void defaults_fill(http_server *server);
 static bool numbers_accepted(const http_server *server, char *sentence);
@@ -54,6 +55,7 @@ static void defaults_fill(http_server *server) {
         server->name = "http";
     if (server->address == NULL)
         server->address = "127.0.0.1";
+    default_to(&server->shards, TINA_SHARDS_ALL);
     default_to(&server->connection_count, 1024);
     default_to(&server->backlog, 1024);
     default_to(&server->context_count,
@@ -81,6 +83,8 @@ typedef struct number_rule {
 static bool numbers_accepted(const http_server *server, char *sentence) {
     const number_rule rules[] = {
         {"routes.count", server->routes.count, 1, HTTP_ROUTE_COUNT_MAX},
+        {"shards", server->shards == TINA_SHARDS_ALL ? 1 : server->shards, 1, TINA_SHARD_COUNT_MAX},
+        {"spread", (uint32_t)server->spread, 0, HTTP_SPREAD_ONE},
         {"connection_count", server->connection_count, 1, TINA_SLOT_COUNT_MAX},
         {"context_count", server->context_count, 1, server->connection_count},
         {"target_bytes", server->target_bytes, 64, 1u << 20},
@@ -140,20 +144,30 @@ static bool spec_fill(http_program *program, char *sentence) {
     tina_spec *spec = &program->spec;
     for (uint32_t i = 0; i < server->type_count; i++)
         program->types[i] = server->types[i];
-    program->types[server->type_count] = (tina_type_slots){&http_listener_type, 1};
-    program->types[server->type_count + 1] =
-        (tina_type_slots){&http_connection_type, server->connection_count};
+    tina_type_slots *types = &program->types[server->type_count];
+    types[0] = (tina_type_slots){&http_listener_type, 1};
+    types[1] = (tina_type_slots){&http_connection_type, server->connection_count};
+    // Those of other shards, and what is left of those before them.
+    uint32_t shards = server->shards == TINA_SHARDS_ALL ? TINA_SHARD_COUNT_MAX : server->shards;
+    types[2] = (tina_type_slots){&http_dispatcher_type, 2 * shards};
+    types[3] = (tina_type_slots){&http_bridge_type, 1};
     for (uint32_t i = 0; i < server->child_count; i++)
         program->children[i] = server->children[i];
-    program->children[server->child_count] = (tina_child){
-        .type = &http_listener_type, .args = tina_bytes_of(&program->self, sizeof program->self)};
+    // The bridge starts before the listener and stops after it, when nothing more is handed over.
+    const tina_isolate_type *own[] = {&http_bridge_type, &http_listener_type};
+    for (uint32_t i = 0; i < 2; i++)
+        program->children[server->child_count + i] = (tina_child){
+            .type = own[i], .args = tina_bytes_of(&program->self, sizeof program->self)};
     spec->name = server->name;
     spec->backend = server->backend;
     spec->types = program->types;
-    spec->type_count = server->type_count + 2;
+    spec->type_count = server->type_count + 4;
     spec->root.children = program->children;
-    spec->root.child_count = server->child_count + 1;
-    spec->fd_count = server->connection_count + 64; // the listener's, and some for the program
+    spec->root.child_count = server->child_count + 2;
+    spec->shard_count = server->shards;
+    spec->rebuild_max = server->rebuild_max;
+    // The listener's, some for the program, and what other shards may have under way.
+    spec->fd_count = server->connection_count + 64 + (shards > 1 ? HANDED_OVER_FDS : 0);
     spec->scratch_bytes = http_scratch_bytes(server) + 65536;
     uint64_t memory = http_shard_bytes(program);
     if (memory > UINT32_MAX)

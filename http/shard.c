@@ -3,6 +3,7 @@
 
 #include "core/assert.h"
 #include "core/bits.h"
+#include "sched/ctx.h"
 
 typedef struct shard_layout {
     uint64_t router_at;
@@ -51,6 +52,20 @@ http_shard *http_shard_open(void *memory, const http_program *program) {
     for (uint32_t i = 0; i < server->connection_count; i++)
         shard->slots[i].context = HTTP_CONTEXT_NONE;
     return shard;
+}
+
+void http_ready(tina_ctx *ctx, http_program *program) {
+    uint32_t shards = tina_shard_count(ctx);
+    uint32_t listeners = http_all_listen(program) ? shards : 1;
+    uint32_t bridges = shards > 1 && http_hands_over(program) ? listeners : 0;
+    uint32_t before = tina_atomic_u32_fetch_add(&program->ready, 1);
+    const http_server *server = &program->server;
+    if (before + 1 != listeners + bridges || server->listening == NULL)
+        return;
+    tina_address address = program->address;
+    if (address.port == 0)
+        address.port = program->port_chosen;
+    server->listening(server->listening_context, &address, tina_backend_name(ctx), shards);
 }
 
 uint64_t http_shard_bytes(const http_program *program) {

@@ -60,6 +60,8 @@ static inline uint32_t http_scratch_bytes(const http_server *server) {
 
 #define HTTP_CONTEXT_NONE UINT32_MAX
 
+#define HTTP_SHARDS_MAX (TINA_SHARD_COUNT_MAX + 1)
+
 typedef struct http_connection_slot {
     uint32_t context; // that its connection holds, or HTTP_CONTEXT_NONE
     bool live;
@@ -80,9 +82,25 @@ typedef struct http_shard {
     uint32_t *room_free;
     uint32_t room_free_count;
     http_connection_slot *slots; // by connection isolate
-    tina_handle listener;        // waits for a connection slot; none: it does not
+    tina_handle listener;        // or a dispatcher, waits for a connection slot; none: none does
     bool draining;
+    tina_handle dispatchers[HTTP_SHARDS_MAX]; // on other shards, of this one, that have room
 } http_shard;
+
+// http_all_listen returns whether every shard listens, or shard 0 alone.
+static inline bool http_all_listen(const http_program *program) {
+    return program->server.spread != HTTP_SPREAD_ONE &&
+           program->address.family != TINA_ADDRESS_UNIX && program->address.port != 0;
+}
+
+// http_hands_over returns whether a shard gives others what it accepts.
+static inline bool http_hands_over(const http_program *program) {
+    return program->server.spread != HTTP_SPREAD_KERNEL || !http_all_listen(program);
+}
+
+// http_ready is told once by each listener that listens, and once by each bridge whose shards have
+// answered; the last one lets the program say so.
+void http_ready(tina_ctx *ctx, http_program *program);
 
 // http_shard_bytes returns how much memory http_shard_open needs; may exceed 32 bits.
 uint64_t http_shard_bytes(const http_program *program);

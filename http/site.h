@@ -21,7 +21,7 @@ class Site {
         char sentence[TINA_SENTENCE_BYTES] = "";
         server.port = 80;
         server.routes = routes;
-        server.listening = [](void *site, const tina_address *where, const char *) {
+        server.listening = [](void *site, const tina_address *where, const char *, uint32_t) {
             static_cast<Site *>(site)->address = *where;
         };
         server.listening_context = this;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A server for shards_test: it says which shard serves a connection, breaks that shard when told
+// to, and reads the counters of all.
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "http/serve.h"
+#include "sched/ctx.h"
+
+static tina_atomic_u64 answered;
+
+static http_step get_shard(http_request *req, http_response *res) {
+    tina_atomic_u64_fetch_add(&answered, 1);
+    return http_text(res, 200, "%u", tina_shard_number(http_ctx(req)));
+}
+
+// In libc, so that the fault is not provably this handler's.
+static http_step get_break(http_request *req, http_response *res) {
+    const char *volatile nowhere = (const char *)(uintptr_t)0x50;
+    (void)req;
+    return http_text(res, 200, "%ld", strtol(nowhere, NULL, 10));
+}
+
+// Of all shards together.
+static http_step get_dispatches(http_request *req, http_response *res) {
+    tina_ctx *ctx = http_ctx(req);
+    uint64_t dispatches = 0;
+    for (uint32_t i = 0; i < tina_shard_count(ctx); i++) {
+        tina_shard_counters counters;
+        if (tina_counters(ctx, i, &counters))
+            dispatches += counters.dispatches;
+    }
+    return http_text(res, 200, "%llu", (unsigned long long)dispatches);
+}
+
+static const http_route routes[] = {
+    {HTTP_GET, "/shard", get_shard, 0},
+    {HTTP_GET, "/break", get_break, 0},
+    {HTTP_GET, "/dispatches", get_dispatches, 0},
+};
+
+int main(int argc, char **argv) {
+    http_server server = {
+        .port = 8080,
+        .routes = HTTP_ROUTES(routes),
+        .rebuild_max = TINA_INTENSITY_NONE,
+    };
+    // Few connections, when a test wants all slots taken.
+    const char *count = getenv("CONNECTION_COUNT");
+    if (count != NULL)
+        server.connection_count = (uint32_t)atoi(count);
+    int status = http_serve(&server, argc, argv);
+    printf("answered %llu\n", (unsigned long long)tina_atomic_u64_load_relaxed(&answered));
+    return status;
+}

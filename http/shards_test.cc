@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A server of two shards as a process: how connections spread, what a drain loses, and who serves
+// while one of the shards is stopped.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "http/process.h"
+#include "sched/test_backend.h"
+
+namespace {
+
+using std::string;
+
+const string kAsk = "GET /shard HTTP/1.1\r\nHost: h\r\n\r\n";
+
+// Reads one response; its body, or "" when the connection ends before it or within. *reset is set
+// when it ends by a reset.
+string ReadBody(int fd, bool *reset = nullptr) {
+    string text;
+    char piece[1024];
+    for (;;) {
+        size_t head = text.find("\r\n\r\n");
+        size_t length = text.find("Content-Length: ");
+        if (head != string::npos && length != string::npos) {
+            size_t bytes = static_cast<size_t>(atoi(&text[length + 16]));
+            if (text.size() >= head + 4 + bytes)
+                return text.substr(head + 4, bytes);
+        }
+        ssize_t count = recv(fd, piece, sizeof piece, 0);
+        if (count <= 0) {
+            EXPECT_EQ(text, "") << "an answer was cut";
+            if (count < 0 && reset != nullptr)
+                *reset = true;
+            return "";
+        }
+        text.append(piece, static_cast<size_t>(count));
+    }
+}
+
+// Dials without complaint when nobody listens: -1.
+int TryDial(uint16_t port) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, reinterpret_cast<struct sockaddr *>(&address), sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+class Shards : public ::testing::TestWithParam<const char *> {
+  protected:
+    explicit Shards(void (*before)() = nullptr)
+        : server_(ProgramPath("http/shards_server"),
+                  {"--port", "0", "--shards", "2", "--backend", Backend(), "--spread", GetParam()},
+                  before) {
+        string line = server_.line();
+        const string head = "listening on http://127.0.0.1:";
+        EXPECT_EQ(line.substr(0, head.size()), head);
+        EXPECT_EQ(line.substr(line.size() - 11), ", 2 shards)");
+        port_ = static_cast<uint16_t>(atoi(&line[head.size()]));
+    }
+
+    static string Backend() {
+        const char *name = getenv("TINA_TEST_BACKEND");
+        return name != nullptr ? name : "auto";
+    }
+
+    static string ask(int fd, const string &what = kAsk) {
+        SendAll(fd, what);
+        return ReadBody(fd);
+    }
+
+    bool ByKernel() const {
+        return GetParam() == string("kernel");
+    }
+
+    // A connection that this shard serves.
+    int dial_to(const string &shard) {
+        for (;;) {
+            int fd = DialLoopback(port_);
+            string served = ask(fd);
+            EXPECT_NE(served, "");
+            if (served == shard || served.empty())
+                return fd;
+            close(fd);
+        }
+    }
+
+    // Waits for a line of stderr that has these words.
+    void await(const string &words) {
+        string line;
+        do {
+            line = server_.error_line();
+            ASSERT_NE(line, "") << "stderr ended without: " << words;
+        } while (line.find(words) == string::npos);
+    }
+
+    Process server_;
+    uint16_t port_;
+};
+
+TEST_P(Shards, AThousandConnectionsAreSpreadEvenly) {
+    int served[2] = {};
+    std::vector<int> fds;
+    for (int i = 0; i < 1000; i++) {
+        fds.push_back(DialLoopback(port_));
+        string shard = ask(fds.back());
+        ASSERT_TRUE(shard == "0" || shard == "1") << shard;
+        served[shard == "1"]++;
+    }
+    printf("%s: %d and %d of 1,000 connections\n", GetParam(), served[0], served[1]);
+    // The kernel's is a fair coin thrown 1,000 times, whose standard deviation is 16: this far off
+    // it comes once in 10^9.
+    int off = ByKernel() ? 100 : 5;
+    EXPECT_NEAR(served[0], 500, off);
+    for (int fd : fds)
+        close(fd);
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
+// What clients that ask as fast as they can have seen.
+struct Load {
+    std::atomic<uint64_t> answers{0};
+    std::atomic<uint64_t> resets{0}; // of connections that had been answered before
+    std::atomic<bool> over{false};
+};
+
+// One connection after the other, each for 20 requests, until nobody listens.
+void AskUntilItEnds(uint16_t port, Load *load, int requests) {
+    for (int fd; (fd = TryDial(port)) >= 0; close(fd)) {
+        bool reset = false;
+        int i = 0;
+        for (; i < requests; i++) {
+            SendAll(fd, kAsk);
+            if (ReadBody(fd, &reset).empty())
+                break;
+            load->answers++;
+        }
+        load->resets += reset && i > 0;
+    }
+}
+
+TEST_P(Shards, NoRequestIsLostWhenTheServerDrains) {
+    Load load;
+    std::vector<std::thread> clients;
+    for (int i = 0; i < 16; i++)
+        clients.emplace_back(AskUntilItEnds, port_, &load, i % 2 ? 20 : 1 << 30);
+    while (load.answers < 2000)
+        std::this_thread::yield();
+    kill(server_.pid, SIGTERM);
+    for (std::thread &client : clients)
+        client.join();
+    EXPECT_EQ(server_.stop(0), 0);
+    EXPECT_EQ(server_.output(), "answered " + std::to_string(load.answers) + "\n");
+    EXPECT_EQ(load.resets, 0u);
+    EXPECT_EQ(server_.errors(), "");
+}
+
+// Asks in turn on connections that are served by a shard that is to go on.
+void AskTheOther(std::vector<int> fds, string shard, Load *load) {
+    while (!load->over) {
+        for (int fd : fds) {
+            SendAll(fd, kAsk);
+            ASSERT_EQ(ReadBody(fd), shard);
+            load->answers++;
+        }
+    }
+}
+
+TEST_P(Shards, OneIsQuarantinedAndRevivedWhileTheOtherServes) {
+    for (int broken = 0; broken < 2; broken++) {
+        const string victim = std::to_string(broken);
+        const string other = std::to_string(1 - broken);
+        std::vector<int> bystanders;
+        for (int i = 0; i < 8; i++)
+            bystanders.push_back(dial_to(other));
+        Load load;
+        std::thread client(AskTheOther, bystanders, other, &load);
+        int last = dial_to(victim);
+        EXPECT_EQ(ask(last, "GET /break HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+        close(last);
+        await("the shard is quarantined");
+        // The other one says so when it knows: what it hands over before is lost with the shard.
+        await("warning shards_server: shard " + victim + " is quarantined");
+        for (int i = 0; i < 100; i++) {
+            int fd = TryDial(port_);
+            if (GetParam() == string("one") && broken == 0) {
+                EXPECT_EQ(fd, -1) << "nobody listens but shard 0";
+                continue;
+            }
+            EXPECT_EQ(ask(fd), other);
+            close(fd);
+        }
+        kill(server_.pid, SIGUSR2);
+        await("the shard is revived");
+        for (string shard; shard != victim;) {
+            int fd = TryDial(port_);
+            if (fd < 0)
+                continue;
+            shard = ask(fd);
+            close(fd);
+        }
+        uint64_t answers = load.answers;
+        while (load.answers < answers + 100)
+            std::this_thread::yield();
+        load.over = true;
+        client.join();
+        for (int fd : bystanders)
+            close(fd);
+    }
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
+TEST_P(Shards, CountersOfAllAreReadFromAny) {
+    const string sum = "GET /dispatches HTTP/1.1\r\nHost: h\r\n\r\n";
+    int one[2] = {dial_to("0"), dial_to("1")};
+    long before = std::stol(ask(one[0], sum));
+    for (int i = 0; i < 100; i++)
+        ask(one[1]);
+    EXPECT_GE(std::stol(ask(one[0], sum)), before + 100);
+    EXPECT_GE(std::stol(ask(one[1], sum)), before + 100);
+    close(one[0]);
+    close(one[1]);
+}
+
+class FullShards : public Shards {
+  protected:
+    FullShards() : Shards([] { setenv("CONNECTION_COUNT", "4", 1); }) {}
+};
+
+// Eight slots for 40 clients: those that find none wait, wherever they have been handed to.
+TEST_P(FullShards, ConnectionsWaitForRoomAndNoneIsLost) {
+    std::atomic<int> answers{0};
+    std::vector<std::thread> clients;
+    for (int i = 0; i < 40; i++)
+        clients.emplace_back([&] {
+            for (int round = 0; round < 10; round++) {
+                int fd = DialLoopback(port_);
+                answers += !ask(fd).empty();
+                close(fd);
+            }
+        });
+    for (std::thread &client : clients)
+        client.join();
+    EXPECT_EQ(answers, 400);
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Spread, FullShards, ::testing::Values("turns", "kernel", "one"),
+                         [](const auto &spread) { return string(spread.param); });
+INSTANTIATE_TEST_SUITE_P(Spread, Shards, ::testing::Values("turns", "kernel", "one"),
+                         [](const auto &spread) { return string(spread.param); });
+
+} // namespace
