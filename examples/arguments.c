@@ -76,5 +76,7 @@ int arguments_read(arguments *into, int argc, char **argv) {
             into->words[words++] = argv[i];
         }
     }
-    return words == into->word_count ? -1 : arguments_refuse(into, "an argument is missing after", into->program);
+    return words == into->word_count
+               ? -1
+               : arguments_refuse(into, "an argument is missing after", into->program);
 }

@@ -113,7 +113,6 @@ class Process {
     pid_t pid;
 
   private:
-
     int out_;
     int err_;
 };

@@ -12,10 +12,10 @@ extern "C" {
 #endif
 
 // http_serve reads the command line (--port N, --address A, --backend B, --shards N, --spread S,
-// --help; they win over the server's own), serves until SIGINT or SIGTERM, and returns the process's exit status: 0 when it
-// drained, 1 with a sentence on stderr when it could not start, 3 when connections had to be cut
-// off. Once all its shards are listening it writes one line to stdout: "listening on
-// http://127.0.0.1:8080 (io_uring)", or "... (io_uring, 2 shards)".
+// --help; they win over the server's own), serves until SIGINT or SIGTERM, and returns the
+// process's exit status: 0 when it drained, 1 with a sentence on stderr when it could not start, 3
+// when connections had to be cut off. Once all its shards are listening it writes one line to
+// stdout: "listening on http://127.0.0.1:8080 (io_uring)", or "... (io_uring, 2 shards)".
 //
 // Called from the main thread, once at a time; see tina_run.
 int http_serve(const http_server *server, int argc, char **argv);

@@ -31,7 +31,7 @@ uint32_t tina_shard_number(const tina_ctx *ctx) {
 // A shard without peers has no links, not even to itself.
 bool tina_counters(const tina_ctx *ctx, uint32_t shard, tina_shard_counters *counters) {
     const tina_shard *own = ctx->shard;
-    const tina_shard *observed = shard == own->number       ? own
+    const tina_shard *observed = shard == own->number      ? own
                                  : shard < own->link_count ? own->links[shard].observed
                                                            : NULL;
     if (observed)

@@ -45,14 +45,14 @@ typedef struct request_entry {
 } request_entry;
 
 struct shard_link {
-    tina_inlet *in;           // NULL until connected
-    tina_inlet *out;          // the peer's, or a wire's
-    credit_entry *credits;    // of this shard at the peer
-    request_entry *requests;  // of the peer at this shard
-    uint8_t *transfer_memory; // the peer's
+    tina_inlet *in;             // NULL until connected
+    tina_inlet *out;            // the peer's, or a wire's
+    credit_entry *credits;      // of this shard at the peer
+    request_entry *requests;    // of the peer at this shard
+    uint8_t *transfer_memory;   // the peer's
     const tina_shard *observed; // the peer, for its counters only; or NULL
-    uint32_t free_credit;     // or NONE
-    uint32_t forgets;         // credits that are `forgotten`
+    uint32_t free_credit;       // or NONE
+    uint32_t forgets;           // credits that are `forgotten`
     uint32_t envelopes_in_use;
     uint32_t late_first; // monitors whose event waits for messages that are not in, oldest first
     uint32_t late_last;

@@ -320,7 +320,7 @@ static int members_serve(system_state *system) {
     int signal_fd = signals_block(&before);
     system->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const tina_trap_signals signals = {
-        .alarm_signal = WATCH_SIGNAL,
+        .alarm_signal = SIGRTMIN + WATCH_SIGNAL_OFFSET,
         .alarm = watch_alarm,
         .report = watch_report,
         .say = say_last,

@@ -5,7 +5,9 @@
 #include "sched/watch.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/format.h"
@@ -47,15 +49,18 @@ void watch_start(watch *self) {
     uint64_t period_ns = self->alarm.limits.soft_cpu_ns;
     if (period_ns == TINA_WATCHDOG_OFF)
         return;
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WATCH_SIGNAL};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
+                             .sigev_signo = SIGRTMIN + WATCH_SIGNAL_OFFSET};
     event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
     struct itimerspec times = {.it_interval = timespec_of(period_ns),
                                .it_value = timespec_of(period_ns)};
-    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &self->timer) != 0)
+    timer_t timer;
+    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) != 0)
         return; // Without timers (RLIMIT_SIGPENDING) the shard runs unwatched.
-    self->has_timer = timer_settime(self->timer, 0, &times, NULL) == 0;
+    self->timer = timer;
+    self->has_timer = timer_settime(timer, 0, &times, NULL) == 0;
     if (!self->has_timer)
-        timer_delete(self->timer);
+        timer_delete(timer);
 }
 
 void watch_stop(watch *self) {

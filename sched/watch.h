@@ -11,9 +11,7 @@
 #ifndef TINA_SCHED_WATCH_H
 #define TINA_SCHED_WATCH_H
 
-#include <signal.h>
 #include <stdbool.h>
-#include <time.h>
 
 #include "core/atomic.h"
 #include "sched/spec.h"
@@ -30,15 +28,15 @@ struct system_state;
 typedef struct watch {
     tina_watchdog alarm;
     tina_watchdog rounds;
-    timer_t timer; // when has_timer
+    void *timer; // a timer_t, when has_timer
     bool has_timer;
-    bool in_rounds; // cpu_clock is the thread's, and it has not ended
-    clockid_t cpu_clock;
+    bool in_rounds;         // cpu_clock is the thread's, and it has not ended
+    int cpu_clock;          // a clockid_t
     tina_atomic_u32 asleep; // the member's: it waits for events
 } watch;
 
-// The signal of the alarm: nobody else's, we hope. A program may use the other real-time ones.
-#define WATCH_SIGNAL (SIGRTMIN + 7)
+// The signal of the alarm is SIGRTMIN plus this; a program may use the other real-time ones.
+#define WATCH_SIGNAL_OFFSET 7
 
 #define WATCH_ROUND_NS UINT64_C(250000000)
 
