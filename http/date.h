@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Date field's value, RFC 9110 §5.6.7: rendered when a response asks for it and the second has
-// changed, never by a timer.
+// HTTP's dates, RFC 9110 §5.6.7. The Date field's is rendered when a response asks for it and the
+// second has changed, never by a timer.
 
 #ifndef TINA_HTTP_DATE_H
 #define TINA_HTTP_DATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -22,6 +23,14 @@ typedef struct http_date {
 // http_date_text returns the date's text at wall_s (seconds since 1970, UTC; the year is at most
 // 9999), valid until the next call. *date starts out zeroed.
 const char *http_date_text(http_date *date, uint64_t wall_s);
+
+// http_date_write writes HTTP_DATE_BYTES and a NUL to text; seconds as above.
+void http_date_write(char *text, uint64_t seconds);
+
+// http_date_read reads a date in any of the three forms that a recipient must know. False when text
+// is none of them, or names no day that there is, or one before 1970. wall_s is for the form whose
+// year has two digits.
+bool http_date_read(const char *text, uint64_t wall_s, uint64_t *seconds);
 
 #ifdef __cplusplus
 }
