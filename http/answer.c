@@ -14,13 +14,17 @@
 typedef enum turn {
     TURN_MORE = HTTP_ANSWER_MORE,
     TURN_SEND = HTTP_ANSWER_SEND,
+    TURN_FILE = HTTP_ANSWER_FILE,
     TURN_CLOSE = HTTP_ANSWER_CLOSE,
     TURN_ON,
 } turn;
 
+static void scratch_take(const http_shard *shard, http_request *request, tina_ctx *ctx);
 static turn context_turn(http_shard *shard, http_context *context);
+static turn file_turn(http_shard *shard, http_context *context);
 static turn more_await(http_context *context);
 static turn head_admit(http_shard *shard, http_context *context);
+static http_handler route_handler(const http_route *route);
 static turn unrouted_refuse(http_shard *shard, http_context *context);
 static turn piece_take(http_shard *shard, http_context *context);
 static turn whole_take(http_shard *shard, http_context *context);
@@ -39,12 +43,7 @@ static void request_end(http_shard *shard, http_context *context);
 
 http_answer_result http_context_answer(http_shard *shard, http_context *context, tina_ctx *ctx,
                                        bool last) {
-    http_request *request = &context->request;
-    request->ctx = ctx;
-    request->scratch_bytes = http_scratch_bytes(&shard->program->server);
-    request->scratch = tina_scratch(ctx, request->scratch_bytes);
-    if (request->scratch == NULL)
-        request->scratch_bytes = 0;
+    scratch_take(shard, &context->request, ctx);
     context->last = last;
     while (context->out_bytes <= HTTP_BATCH_BYTES && context->tail.bytes == 0) {
         turn next = context_turn(shard, context);
@@ -54,7 +53,20 @@ http_answer_result http_context_answer(http_shard *shard, http_context *context,
     return HTTP_ANSWER_SEND;
 }
 
+// A handler that called this one may have taken some.
+static void scratch_take(const http_shard *shard, http_request *request, tina_ctx *ctx) {
+    request->ctx = ctx;
+    request->scratch_used = 0;
+    request->scratch_short = false;
+    request->scratch_bytes = http_scratch_bytes(&shard->program->server);
+    request->scratch = tina_scratch(ctx, request->scratch_bytes);
+    if (request->scratch == NULL)
+        request->scratch_bytes = 0;
+}
+
 static turn context_turn(http_shard *shard, http_context *context) {
+    if (context->phase == HTTP_PHASE_FILE)
+        return file_turn(shard, context);
     if (context->phase == HTTP_PHASE_STREAMING) {
         if (context->out_bytes > 0)
             return TURN_SEND;
@@ -91,6 +103,45 @@ void http_context_sent(http_shard *shard, http_context *context) {
     context->tail = (tina_bytes){NULL, 0};
     if (context->phase == HTTP_PHASE_ANSWERED && context->parser.state == HTTP_PARSE_IN_REQUEST)
         request_end(shard, context);
+}
+
+// What is in out goes before a part of the file, and need not before its state is known.
+static turn file_turn(http_shard *shard, http_context *context) {
+    http_file_response *file = &context->file;
+    http_response *response = &context->response;
+    if (file->state == HTTP_FILE_SEND && context->out_bytes > 0)
+        return TURN_SEND;
+    if (file->state == HTTP_FILE_SEND && file->left == 0) {
+        http_response_move(response, context->out);
+        http_file_sent(file, response);
+        response_keep(context);
+        return TURN_ON;
+    }
+    if (file->state != HTTP_FILE_NONE)
+        return TURN_FILE;
+    return response->fault != NULL ? fault_answer(shard, context) : answered(shard, context);
+}
+
+void http_context_file_done(http_shard *shard, http_context *context, tina_ctx *ctx,
+                            const tina_io_event *event) {
+    http_file_response *file = &context->file;
+    TINA_ASSERT(context->phase == HTTP_PHASE_FILE && file->state != HTTP_FILE_NONE);
+    scratch_take(shard, &context->request, ctx);
+    if (file->state == HTTP_FILE_SEND) {
+        TINA_ASSERT(event->bytes <= file->left);
+        file->offset += event->bytes;
+        file->left -= event->bytes;
+        return;
+    }
+    if (event->result == TINA_IO_CANCELED && file->state != HTTP_FILE_CLOSE)
+        return; // it will be tried again
+    if (file->state == HTTP_FILE_OPEN)
+        http_file_opened(file, &context->response, event->result, event->fd);
+    else if (file->state == HTTP_FILE_STAT)
+        http_file_known(file, &context->response, event->result);
+    else
+        file->state = HTTP_FILE_NONE;
+    response_keep(context);
 }
 
 // A client that waits to be asked for its body is asked when a handler waits for it, and not once a
@@ -141,7 +192,11 @@ static turn head_admit(http_shard *shard, http_context *context) {
     request->body = (tina_bytes){NULL, 0};
     request->body_ended = false;
     response_open(shard, context);
-    return handler_run(shard, context, route->handler);
+    return handler_run(shard, context, route_handler(route));
+}
+
+static http_handler route_handler(const http_route *route) {
+    return route->directory != NULL ? http_directory_answer : route->handler;
 }
 
 // The client holds its body back until it is wanted, and nobody wants it.
@@ -174,7 +229,7 @@ static turn whole_take(http_shard *shard, http_context *context) {
         return handler_run(shard, context, context->response.next);
     response_open(shard, context);
     if (request->match.route != NULL)
-        return handler_run(shard, context, request->match.route->handler);
+        return handler_run(shard, context, route_handler(request->match.route));
     unrouted_answer(shard, request, &context->response);
     response_keep(context);
     return answered(shard, context);
@@ -212,6 +267,10 @@ static turn handler_run(http_shard *shard, http_context *context, http_handler h
     if (response->fault != NULL)
         return fault_answer(shard, context);
     response_keep(context);
+    if (step.kind == HTTP_STEP_FILE) {
+        context->phase = HTTP_PHASE_FILE;
+        return TURN_ON;
+    }
     if (step.kind == HTTP_STEP_READ) {
         context->phase = HTTP_PHASE_READING;
         return TURN_ON;
@@ -227,6 +286,8 @@ static turn handler_run(http_shard *shard, http_context *context, http_handler h
 static const char *step_fault(const http_context *context, http_step step) {
     const http_response *response = &context->response;
     switch (step.kind) {
+    case HTTP_STEP_FILE:
+        return NULL;
     case HTTP_STEP_ANSWERED:
         return response->complete ? NULL : "its handler returned without answering";
     case HTTP_STEP_READ:
@@ -303,6 +364,7 @@ static void response_open(http_shard *shard, http_context *context) {
     const http_head *head = context->request.head;
     http_response *response = &context->response;
     context->request.scratch_short = false;
+    response->file = &context->file;
     response->date = &shard->date;
     response->wall_s = tina_wall_s(context->request.ctx);
     http_response_begin(response, &context->request, context->out + context->out_bytes,

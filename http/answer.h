@@ -17,6 +17,7 @@ extern "C" {
 typedef enum http_answer_result {
     HTTP_ANSWER_MORE = 0, // all complete requests are answered; receive
     HTTP_ANSWER_SEND,     // out (and tail) first, then again
+    HTTP_ANSWER_FILE,     // what context->file.state says, then http_context_file_done
     HTTP_ANSWER_CLOSE,    // out (and tail) first, if anything; then no more on this connection
 } http_answer_result;
 
@@ -28,6 +29,10 @@ http_answer_result http_context_answer(http_shard *shard, http_context *context,
 // http_context_refuse answers what is being read with a status, as the connection's last response.
 // False, and nothing is to be sent, when a response to it is under way.
 bool http_context_refuse(http_shard *shard, http_context *context, tina_ctx *ctx, int status);
+
+// http_context_file_done says what came of an op on a file; `bytes` were moved.
+void http_context_file_done(http_shard *shard, http_context *context, tina_ctx *ctx,
+                            const tina_io_event *event);
 
 // http_context_sent says that out and tail are sent.
 void http_context_sent(http_shard *shard, http_context *context);

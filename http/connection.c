@@ -27,6 +27,7 @@ typedef enum connection_state {
     CONNECTION_IDLE = 0, // receiving; no context
     CONNECTION_READING,  // receiving; the context holds a part of a request
     CONNECTION_SENDING, // `sending` is what is left; context's output, or static when there is none
+    CONNECTION_FILE,    // an op on the context's file
     CONNECTION_LINGERING, // receiving and dropping; no context
 } connection_state;
 
@@ -55,6 +56,8 @@ static tina_effect read_on(tina_ctx *ctx, connection *self);
 static tina_effect idle(tina_ctx *ctx, connection *self);
 static tina_effect send_begin(connection *self);
 static tina_effect send_rest(const connection *self);
+static tina_effect file_next(connection *self);
+static tina_effect file_done(tina_ctx *ctx, connection *self, const tina_message *m);
 static tina_effect finish(tina_ctx *ctx, connection *self);
 static tina_effect linger(tina_ctx *ctx, connection *self);
 static tina_effect leave(tina_ctx *ctx, connection *self);
@@ -75,6 +78,13 @@ static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_mess
         return received(ctx, self, m);
     case TINA_IO_SEND_DONE:
         return sent(ctx, self, m);
+    case TINA_IO_OPEN_DONE:
+    case TINA_IO_STAT_DONE:
+    case TINA_IO_SENDFILE_DONE:
+    case TINA_IO_CLOSE_DONE:
+        return file_done(ctx, self, m);
+    case TINA_YIELDED: // the file could not be opened yet
+        return file_next(self);
     case TINA_SHUTDOWN:
         return told_to_shut_down(ctx, self);
     default: // nobody knows this isolate's handle, and it sets no timer
@@ -180,6 +190,8 @@ static tina_effect told_to_shut_down(tina_ctx *ctx, connection *self) {
         return read_on(ctx, self);
     case CONNECTION_SENDING:
         return self->sending.bytes > 0 ? send_rest(self) : sent_all(ctx, self);
+    case CONNECTION_FILE:
+        return file_next(self);
     case CONNECTION_LINGERING:
         return linger(ctx, self);
     }
@@ -197,6 +209,9 @@ static tina_effect answer(tina_ctx *ctx, connection *self) {
         return read_on(ctx, self);
     case HTTP_ANSWER_SEND:
         return send_begin(self);
+    case HTTP_ANSWER_FILE:
+        self->state = CONNECTION_FILE;
+        return file_next(self);
     case HTTP_ANSWER_CLOSE:
         self->closing = true;
         return self->context->out_bytes > 0 ? send_begin(self) : finish(ctx, self);
@@ -260,6 +275,51 @@ static tina_effect send_rest(const connection *self) {
     size_t bytes = self->sending.bytes < SEND_BYTES_MAX ? self->sending.bytes : SEND_BYTES_MAX;
     tina_io_op op = tina_op_send(self->fd, self->sending.data, (uint32_t)bytes);
     return tina_io(tina_op_within(op, timeout_ns));
+}
+
+static tina_effect file_next(connection *self) {
+    http_file_response *file = &self->context->file;
+    uint64_t timeout_ns = self->shard->program->server.write_timeout_ns;
+    TINA_ASSERT(self->state == CONNECTION_FILE);
+    switch ((http_file_state)file->state) {
+    case HTTP_FILE_OPEN:
+        return tina_io(tina_op_open(file->path, TINA_OPEN_READ, 0));
+    case HTTP_FILE_STAT:
+        return tina_io(tina_op_stat(file->fd, &file->stat));
+    case HTTP_FILE_SEND: {
+        uint64_t bytes = file->left < SEND_BYTES_MAX ? file->left : SEND_BYTES_MAX;
+        tina_io_op op = tina_op_sendfile(self->fd, file->fd, file->offset, (uint32_t)bytes);
+        return tina_io(tina_op_within(op, timeout_ns));
+    }
+    case HTTP_FILE_CLOSE:
+        return tina_io(tina_op_close(file->fd));
+    case HTTP_FILE_NONE:
+        break;
+    }
+    TINA_ASSERT(file->state != HTTP_FILE_NONE);
+    return tina_crash(0);
+}
+
+// A file that has become shorter leaves the client with less than it was told, which it sees when
+// the connection ends.
+static tina_effect file_done(tina_ctx *ctx, connection *self, const tina_message *m) {
+    http_context *context = self->context;
+    TINA_ASSERT(self->state == CONNECTION_FILE);
+    if (context->file.state == HTTP_FILE_OPEN && m->io.result == TINA_IO_OPS_FULL)
+        return tina_yield();
+    uint64_t asked = context->file.left < SEND_BYTES_MAX ? context->file.left : SEND_BYTES_MAX;
+    bool sending = context->file.state == HTTP_FILE_SEND;
+    http_context_file_done(self->shard, context, ctx, &m->io);
+    if (m->io.result == TINA_IO_CANCELED)
+        return tina_receive(); // told_to_shut_down is next
+    if (sending && m->io.result < 0) {
+        self->shard->counters.timeouts += m->io.result == TINA_IO_TIMED_OUT;
+        return leave(ctx, self);
+    }
+    if (sending && m->io.bytes < asked)
+        return finish(ctx, self);
+    self->state = CONNECTION_READING;
+    return answer(ctx, self);
 }
 
 static tina_effect finish(tina_ctx *ctx, connection *self) {

@@ -39,6 +39,7 @@ typedef enum http_step_kind {
     HTTP_STEP_ANSWERED,
     HTTP_STEP_READ,   // then response->next
     HTTP_STEP_STREAM, // then response->next
+    HTTP_STEP_FILE,   // response->file
 } http_step_kind;
 
 // What a response that was begun does with what is written.
@@ -66,8 +67,9 @@ struct http_response {
     uint32_t chunk;
     uint64_t left;
     http_handler next;
-    uint8_t stream; // http_stream_kind
-    bool close;     // say so to the client
+    struct http_file_response *file; // the connection's
+    uint8_t stream;                  // http_stream_kind
+    bool close;                      // say so to the client
     bool body_left; // too much of the request's body for the connection to go on after an answer
     bool has_type;
     bool answered; // or begun
@@ -104,7 +106,7 @@ bool http_status_has_body(int status);
 
 // http_respond_status answers with a status and its name as a line of text. `methods`, when it is
 // not 0, becomes Allow. It never fails.
-void http_respond_status(http_response *response, int status, uint64_t methods);
+http_step http_respond_status(http_response *response, int status, uint64_t methods);
 
 // http_reason returns a status's reason phrase; "" when it has none.
 const char *http_reason(int status);

@@ -95,6 +95,7 @@ typedef struct http_program {
     tina_address address;
     uint64_t room_bytes;  // the largest body_limit of routes that are not streamed
     uint32_t state_bytes; // the largest of all routes
+    bool files;           // a route has a directory
     tina_type_slots types[HTTP_USER_TYPES_MAX + 4];
     tina_child children[HTTP_USER_CHILDREN_MAX + 2];
     struct http_program *self; // args of the isolates that need it

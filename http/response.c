@@ -71,6 +71,20 @@ http_step http_empty(http_response *response, int status) {
     return answer(response, status, NULL, (tina_bytes){NULL, 0});
 }
 
+http_step http_redirect(http_response *response, int status, const char *location) {
+    if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
+        http_response_fault(response, "its status is none of a redirect");
+    for (const char *byte = location; *byte != '\0'; byte++) {
+        if (*byte <= ' ' || *byte >= 0x7F)
+            http_response_fault(response, "its location is not percent-encoded");
+    }
+    if (*location == '\0')
+        http_response_fault(response, "its location is empty");
+    if (response->fault == NULL)
+        http_set_header(response, "Location", location);
+    return http_empty(response, status);
+}
+
 bool http_set_header(http_response *response, const char *name, const char *value) {
     TINA_ASSERT(!response->answered);
     size_t name_bytes = strlen(name);
@@ -125,7 +139,7 @@ void http_response_reset(http_response *response) {
     response->tail = (tina_bytes){NULL, 0};
 }
 
-void http_respond_status(http_response *response, int status, uint64_t methods) {
+http_step http_respond_status(http_response *response, int status, uint64_t methods) {
     http_response_reset(response);
     if (methods != 0) {
         char allow[HTTP_RESPONSE_BYTES_LEAST - HTTP_RESPONSE_ROOM_BYTES - 64];
@@ -139,11 +153,11 @@ void http_respond_status(http_response *response, int status, uint64_t methods) 
         }
         http_set_header(response, "Allow", allow);
     }
-    if (http_status_has_body(status))
-        http_text(response, status, "%d %s\n", status, http_reason(status));
-    else
-        http_empty(response, status);
+    http_step step = http_status_has_body(status)
+                         ? http_text(response, status, "%d %s\n", status, http_reason(status))
+                         : http_empty(response, status);
     TINA_ASSERT(response->fault == NULL);
+    return step;
 }
 
 // The body is formatted where the head may still grow to, and then moves down to the head.

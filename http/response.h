@@ -62,6 +62,15 @@ http_step http_static(http_response *response, int status, const char *content_t
 // http_empty answers without a body.
 http_step http_empty(http_response *response, int status);
 
+// http_redirect sends the client to a location, which is a URI or a path, percent-encoded; status
+// is 301, 302, 303, 307 or 308.
+http_step http_redirect(http_response *response, int status, const char *location);
+
+// http_file answers GET and HEAD with a file: its type by its name, ETag and Last-Modified, 206,
+// 304, 412 and 416 as the request's fields ask for; 404 when it is not there, or no file. The path
+// is the handler's to vouch for; it is opened after the handler has returned.
+http_step http_file(http_response *response, const char *path);
+
 // http_read has `next` called when more of the body is here, as http_body, or its end. Only where
 // the route is streamed. A client that waits to be asked for its body is asked. What is left of a
 // body when the request is answered is dropped if it is short, else the connection is closed.

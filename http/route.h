@@ -27,6 +27,13 @@ typedef struct http_route {
     uint64_t body_limit;  // bytes; larger bodies are answered 413; default the server's
     uint32_t state_bytes; // see http_state; default none
     bool streamed;        // the handler is called before the body is here, see http_read
+    bool precompressed; // of a file name, name.br, name.zst or name.gz is sent if the client takes
+                        // it
+
+    // Instead of a handler: GET and HEAD are answered with files of this directory, by the "*name"
+    // that the pattern ends with; a directory's with its index.html. Static; without a slash at the
+    // end.
+    const char *directory;
 } http_route;
 
 typedef struct http_routes {

@@ -4,8 +4,10 @@
 #include "core/format.h"
 #include "http/lines.h"
 #include "http/router.h"
+#include "reactor/file.h"
 
 static bool route_check(const http_route *route, uint32_t index, char *sentence);
+static const char *directory_fault(const http_route *route);
 static const char *pattern_fault(const char *pattern);
 static const char *segment_fault(const char *segment, uint32_t bytes, bool last);
 static bool names_repeat(const char *pattern);
@@ -45,15 +47,31 @@ static bool route_check(const http_route *route, uint32_t index, char *sentence)
         fault = "is for CONNECT, which only proxies answer";
     else if (route->pattern == NULL)
         fault = "has no pattern";
+    else if (route->directory != NULL)
+        fault = directory_fault(route);
     else if (route->handler == NULL)
         fault = "has no handler";
-    else
+    if (fault == NULL)
         fault = pattern_fault(route->pattern);
     if (fault == NULL)
         return true;
     tina_format(sentence, HTTP_ROUTER_SENTENCE_BYTES, "route %u (%.80s) %s", index,
                 route->pattern != NULL ? route->pattern : "", fault);
     return false;
+}
+
+static const char *directory_fault(const http_route *route) {
+    const char *last = strrchr(route->pattern, '/');
+    size_t bytes = strlen(route->directory);
+    if (route->handler != NULL)
+        return "has a handler and a directory";
+    if (route->method != HTTP_GET)
+        return "has a directory, which is for GET";
+    if (last == NULL || last[1] != '*')
+        return "has a directory, and does not end with a *name";
+    if (bytes == 0 || bytes > TINA_PATH_BYTES_MAX / 2)
+        return "has a directory whose path is empty or too long";
+    return route->directory[bytes - 1] == '/' ? "has a directory that ends with a slash" : NULL;
 }
 
 static const char *pattern_fault(const char *pattern) {

@@ -13,6 +13,7 @@
 
 #define SECOND_NS       UINT64_C(1000000000)
 #define HANDED_OVER_FDS 256u
+#define FILES_OPENING   64u // at once; 4 KiB each
 
 static void defaults_fill(http_server *server);
 static bool numbers_accepted(const http_server *server, char *sentence);
@@ -132,6 +133,7 @@ static void room_measure(http_program *program) {
         const http_route *route = &server->routes.route[i];
         if (!route->streamed && route->body_limit > program->room_bytes)
             program->room_bytes = route->body_limit;
+        program->files = program->files || route->directory != NULL;
         if (route->state_bytes > program->state_bytes)
             program->state_bytes = route->state_bytes;
     }
@@ -166,8 +168,11 @@ static bool spec_fill(http_program *program, char *sentence) {
     spec->root.child_count = server->child_count + 2;
     spec->shard_count = server->shards;
     spec->rebuild_max = server->rebuild_max;
-    // The listener's, some for the program, and what other shards may have under way.
-    spec->fd_count = server->connection_count + 64 + (shards > 1 ? HANDED_OVER_FDS : 0);
+    // A connection's, a file's for each request, the listener's, some for the program, and what
+    // other shards may have under way.
+    spec->fd_count = server->connection_count + server->context_count + 64 +
+                     (shards > 1 ? HANDED_OVER_FDS : 0);
+    spec->path_count = program->files ? FILES_OPENING : 0;
     spec->scratch_bytes = http_scratch_bytes(server) + 65536;
     uint64_t memory = http_shard_bytes(program);
     if (memory > UINT32_MAX)

@@ -16,6 +16,7 @@
 
 #include "http/date.h"
 #include "http/exchange.h"
+#include "http/file.h"
 #include "http/http.h"
 #include "http/parse.h"
 #include "http/router.h"
@@ -29,14 +30,16 @@ typedef enum http_phase {
     HTTP_PHASE_RECEIVING = 0, // no handler has run
     HTTP_PHASE_READING,       // response.next waits for a piece of the body
     HTTP_PHASE_STREAMING,     // response.next waits for out to be sent
+    HTTP_PHASE_FILE,          // file.state says what is to be done
     HTTP_PHASE_ANSWERED,      // until tail is sent and the body has ended
 } http_phase;
 
 // Everything that a connection needs from a request's first byte to its response's last.
 typedef struct http_context {
     http_parser parser;
-    http_request request;      // its match is valid from HTTP_PARSE_HEAD on
-    http_response response;    // valid in all phases but RECEIVING
+    http_request request;   // its match is valid from HTTP_PARSE_HEAD on
+    http_response response; // valid in all phases but RECEIVING
+    http_file_response file;
     uint8_t *out;              // response_bytes more than it may hold when a response is begun
     uint32_t out_bytes;        // written and not yet sent
     uint32_t room;             // of a large body: index + 1; 0: none
