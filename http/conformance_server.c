@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What public suites and conformance_test.cc talk to: any path and any method is answered 200 with
-// the request's body, or "OK" when it has none; /echo answers with the request's fields.
+// the request's body, or "OK" when it has none; /echo answers with the request's fields, and below
+// /static is a directory, made at start and removed at the end.
 //
 //     conformance_server --port N [--deadline-ms N]
 //
 // The deadline, which comes last, is for a head, between two requests, and for a body. Without it
 // the first two are short, since suites stop in the midst of a head and wait.
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "http/serve.h"
 
@@ -73,6 +78,76 @@ static http_step echo(http_request *req, http_response *res) {
     return http_bytes(res, 200, "text/plain", lines, (size_t)(at - lines));
 }
 
+static http_step read_only(http_request *req, http_response *res) {
+    (void)req;
+    http_set_header(res, "Allow", "GET, HEAD, OPTIONS");
+    return http_text(res, 405, "405 Method Not Allowed\n");
+}
+
+// Of a name that ends with a slash, a directory is made; of one with a target, a link to it.
+static const struct entry {
+    const char *name;
+    const char *text;
+    const char *target;
+} entries[] = {
+    {"a.txt", "abcdefghijklmnopqrstuvwxyz", NULL},
+    {"empty.txt", "", NULL},
+    {"page.html", "<p>page</p>", NULL},
+    {"page.html.gz", "as if compressed", NULL},
+    {"sub/", NULL, NULL},
+    {"sub/index.html", "<p>index</p>", NULL},
+    {"sub/b.txt", "b", NULL},
+    {"bare/", NULL, NULL},
+    {"passwd", NULL, "/etc/passwd"},
+    {"etc", NULL, "/etc"},
+    {"inside.txt", NULL, "a.txt"},
+};
+
+#define ENTRY_COUNT (sizeof entries / sizeof entries[0])
+
+static char directory[256];
+
+static const char *entry_path(const struct entry *entry) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", directory, entry->name);
+    return path;
+}
+
+static void entry_make(const struct entry *entry) {
+    const char *path = entry_path(entry);
+    bool made;
+    if (entry->target != NULL) {
+        made = symlink(entry->target, path) == 0;
+    } else if (entry->text == NULL) {
+        made = mkdir(path, 0755) == 0;
+    } else {
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+        size_t bytes = strlen(entry->text);
+        made = fd >= 0 && write(fd, entry->text, bytes) == (ssize_t)bytes && close(fd) == 0;
+    }
+    if (!made) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void directory_make(void) {
+    const char *base = getenv("TEST_TMPDIR");
+    snprintf(directory, sizeof directory, "%s/tina-XXXXXX", base != NULL ? base : "/tmp");
+    if (mkdtemp(directory) == NULL) {
+        perror(directory);
+        exit(1);
+    }
+    for (size_t i = 0; i < ENTRY_COUNT; i++)
+        entry_make(&entries[i]);
+}
+
+static void directory_remove(void) {
+    for (size_t i = ENTRY_COUNT; i-- > 0;)
+        remove(entry_path(&entries[i]));
+    rmdir(directory);
+}
+
 // TRACE is not here, since it would tell a script what its browser sent (RFC 9110 §9.3.8); HEAD and
 // OPTIONS are the server's own.
 static const http_method methods[] = {
@@ -86,10 +161,14 @@ static const http_method methods[] = {
 #define METHOD_COUNT (sizeof methods / sizeof methods[0])
 
 int main(int argc, char **argv) {
-    http_route routes[2 * METHOD_COUNT];
+    http_route routes[3 * METHOD_COUNT];
     uint32_t count = 0;
     for (size_t i = 0; i < METHOD_COUNT; i++) {
         routes[count++] = (http_route){methods[i], "/echo", echo, 0};
+        routes[count++] = methods[i] == HTTP_GET
+                              ? (http_route){HTTP_GET, "/static/*path", .directory = directory,
+                                             .precompressed = true}
+                              : (http_route){methods[i], "/static/*path", read_only};
         routes[count++] =
             (http_route){methods[i], "/*path", answer, BODY_LIMIT, sizeof(answer_state), true};
     }
@@ -102,5 +181,8 @@ int main(int argc, char **argv) {
         server.body_timeout_ns = server.header_timeout_ns;
         argc -= 2;
     }
-    return http_serve(&server, argc, argv);
+    directory_make();
+    int status = http_serve(&server, argc, argv);
+    directory_remove();
+    return status;
 }
