@@ -83,8 +83,9 @@ constexpr uint32_t kKinds = std::size(kinds);
 
 // What can be had from the shard when all victims wait, and what the process holds then.
 struct Holdings {
-    uint32_t transfers, timers, fds;
+    uint32_t transfers, timers;
     long open_fds, resident_kib;
+    tina_shard_counters counters;
 };
 
 // One run. Static, since isolates are C; written by the shard's thread but for the atomics.
@@ -105,6 +106,7 @@ struct World {
     uint64_t pair_hashes[kPairs], pair_counts[kPairs], sends_refused;
     uint64_t periods[kTickers], periods_due[kTickers], latest_ns;
     uint32_t bystanders_ended;
+    uint32_t rested; // periods in which all victims waited
     Holdings early, late;
 
     std::atomic<uint32_t> port;
@@ -381,6 +383,7 @@ Holdings Hold(tina_ctx *ctx) {
     std::vector<tina_timer> timers;
     now.open_fds = OpenFds();
     now.resident_kib = ResidentKib();
+    EXPECT_TRUE(tina_counters(ctx, 0, &now.counters));
     for (tina_transfer one; (one = tina_transfer_take(ctx)).bits != 0;)
         transfers.push_back(one);
     for (tina_timer one; (one = tina_timer_set(ctx, UINT64_C(1) << 50, 0)).bits != 0;)
@@ -405,14 +408,17 @@ bool PairsAreDone() {
                        [](uint64_t count) { return count >= world->numbered_max; });
 }
 
-// All victims wait: the first tenth is behind them, or all of it.
+// All victims wait: the first tenth is behind them, or all of it. Counters are of the tick before,
+// and an echo's end is some ticks behind its client's.
 void DriverRests(tina_ctx *ctx) {
+    if (++world->rested < 20)
+        return;
     if (world->given < world->orders_max) {
         if (world->early.transfers == 0)
             world->early = Hold(ctx);
     } else if (PairsAreDone()) {
-        world->faults_done = true;
-        if (world->client_done) {
+        world->rested *= world->faults_done.exchange(true) && world->client_done;
+        if (world->rested == 40) {
             world->late = Hold(ctx);
             tina_stop(ctx, 0);
         }
@@ -436,6 +442,7 @@ void DriverGives(tina_ctx *ctx) {
 tina_effect DriverHandle(tina_ctx *ctx, void *, const tina_message *m) {
     switch (m->tag) {
     case kReady:
+        world->rested = 0;
         world->waiting[world->waiting_count++] = tina_caller_of(ctx, m);
         break;
     case TINA_TIMER:
@@ -593,6 +600,12 @@ void Play(World *played) {
 void ExpectHoldingsSame(const Holdings &a, const Holdings &b) {
     EXPECT_EQ(a.transfers, b.transfers);
     EXPECT_EQ(a.timers, b.timers);
+    EXPECT_EQ(a.counters.transfers_in_use, b.counters.transfers_in_use);
+    EXPECT_EQ(a.counters.timers_in_use, b.counters.timers_in_use);
+    EXPECT_EQ(a.counters.monitors_in_use, b.counters.monitors_in_use);
+    EXPECT_EQ(b.counters.isolates_draining, 0u);
+    EXPECT_EQ(b.counters.messages_in_use, kVictims); // their calls
+    EXPECT_EQ(b.counters.isolates_in_use, 64 - kEchoes);
 }
 
 void ExpectUnharmed(const World &storm, const World &calm) {
@@ -658,6 +671,7 @@ TEST(Chaos, FaultsOfEveryKindHarmNoBystander) {
     EXPECT_EQ(storm.lives, orders + kVictims + storm.init_faults);
     EXPECT_EQ(calm.lives, orders + kVictims);
     ExpectUnharmed(storm, calm);
+    EXPECT_EQ(storm.late.counters.crashed, orders + storm.init_faults);
     ExpectHoldingsSame(storm.early, storm.late);
     ExpectHoldingsSame(storm.late, calm.late);
     // The clients' sockets and the echoes' are gone by the end.
