@@ -529,6 +529,82 @@ TEST_F(Fault, OfSeveralInOneTickEachCostsItsOwn) {
     });
 }
 
+// Each watches the one before, and faults when told of its fault: none is cut twice, and the last,
+// which only listens, is told.
+TEST_F(Fault, OfAWatcherWhenItIsToldOfAnothersFault) {
+    OnThread([](tina_trap *trap) {
+        static tina_handle handles[8];
+        static int told;
+        told = 0;
+        Script links[8];
+        std::vector<Script *> scripts;
+        for (size_t i = 0; i < 8; i++) {
+            links[i].init = [i](tina_ctx *ctx, tina_bytes) {
+                handles[i] = tina_self(ctx);
+                if (i > 0)
+                    EXPECT_NE(tina_monitor_set(ctx, handles[i - 1]).bits, 0u);
+                else
+                    tina_timer_set(ctx, 1000000, 0);
+                return tina_receive();
+            };
+            links[i].handle = [i](tina_ctx *, const tina_message *m) {
+                if (m->tag == TINA_SHUTDOWN)
+                    return tina_done();
+                if (m->tag == TINA_DOWN) {
+                    EXPECT_EQ(m->down.who.bits, handles[i - 1].bits);
+                    EXPECT_EQ(m->down.reason.kind, TINA_EXIT_FAULT);
+                    told++;
+                }
+                if (i < 7)
+                    FaultNull();
+                return tina_receive();
+            };
+            scripts.push_back(&links[i]);
+        }
+        Play play(scripts);
+        Harness h(play.spec, nullptr, 0xAA, trap);
+        h.Settle();
+        h.Sleep(2000000);
+        EXPECT_EQ(told, 7);
+        EXPECT_EQ(h.counters().faults, 7u);
+        EXPECT_EQ(h.counters().isolates_in_use, 1u);
+        EXPECT_EQ(h.counters().monitors_in_use, 0u);
+    });
+}
+
+size_t FaultySymbolise(void *, uintptr_t, char *, size_t) {
+    FaultDivide();
+    return 0;
+}
+
+// The shard is then halfway through letting the first one go.
+TEST_F(Fault, WithinTheReportOfAnotherBreaksTheShardWhichIsRebuilt) {
+    OnThread([](tina_trap *trap) {
+        static int inits;
+        inits = 0;
+        Script script;
+        script.init = [](tina_ctx *, tina_bytes) {
+            if (++inits == 1)
+                FaultNull();
+            return tina_receive();
+        };
+        Play play({&script});
+        Harness h(play.spec, nullptr, 0xAA, trap, FaultySymbolise);
+        const tina_fault *broken = nullptr;
+        tina_time now = {2000000, 0};
+        for (int i = 0; i < 5 && !broken; i++)
+            broken = tina_shard_tick(h.shard(), now).broken;
+        ASSERT_NE(broken, nullptr);
+        EXPECT_EQ(broken->level, TINA_LEVEL_SHARD);
+        EXPECT_EQ(broken->signal, SIGFPE);
+        EXPECT_TRUE(tina_shard_rebuild(h.shard()));
+        h.Pass(3000000);
+        h.Settle();
+        EXPECT_EQ(inits, 2);
+        EXPECT_EQ(h.counters().isolates_in_use, 1u);
+    });
+}
+
 bool log_faults = false;
 
 size_t FaultyLog(void *, const char *, size_t bytes) {

@@ -20,7 +20,7 @@ namespace tina {
 class Harness {
   public:
     explicit Harness(const tina_spec &spec, tina_log_write write = nullptr, uint8_t fill = 0xAA,
-                     tina_trap *trap = nullptr) {
+                     tina_trap *trap = nullptr, tina_symbolise symbolise = nullptr) {
         char sentence[TINA_SENTENCE_BYTES] = "";
         bool accepted = tina_spec_resolve(&spec, &resolved_, sentence);
         EXPECT_TRUE(accepted) << sentence;
@@ -34,6 +34,7 @@ class Harness {
         options_.log_where = this;
         options_.now = now_;
         options_.trap = trap;
+        options_.symbolise = symbolise;
         EXPECT_EQ(tina_arena_reserve(&arena_, tina_shard_bytes(&resolved_, &options_)), 0);
         tina_arena_commit_options commit = {};
         commit.lazy = true;

@@ -247,6 +247,39 @@ TEST_F(Supervision, ASpentBudgetEndsTheGroupOnceAndItsParentStartsItAnew) {
     EXPECT_EQ(harness->counters().isolates_in_use, 4u);
 }
 
+// Root, middle, inner: each bears one restart. Every group on the way up is torn down once, from
+// its last child to its first, before its parent starts it anew.
+TEST_F(Supervision, AStormOverThreeLevelsEscalatesOneLevelAtATime) {
+    std::vector<tina_child> deepest = {Child("c"), Child("x"), Child("d")};
+    tina_group inner = Group("inner", deepest);
+    std::vector<tina_child> between = {Child("b"), Nested(&inner), Child("e")};
+    tina_group middle = Group("middle", between);
+    std::vector<tina_child> children = {Mouth(), Child("a"), Nested(&middle), Child("f")};
+    spec.root = Group("root", children);
+    Start();
+    EXPECT_EQ(Happened(), "+a +b +c +x +d +e +f");
+    Tell("x", CRASH);
+    EXPECT_EQ(Happened(), "+x");
+    Tell("x", CRASH); // one too many for inner: middle starts it anew
+    EXPECT_EQ(Happened(), "-d -c +c +x +d");
+    Tell("x", CRASH);
+    EXPECT_EQ(Happened(), "+x");
+    EXPECT_EQ(harness->counters().groups_given_up, 1u);
+    Tell("x", CRASH); // for inner and for middle: root starts that anew
+    EXPECT_EQ(Happened(), "-d -c -e -b +b +c +x +d +e");
+    EXPECT_EQ(harness->counters().groups_given_up, 3u);
+    Tell("x", CRASH);
+    Tell("x", CRASH);
+    Tell("x", CRASH);
+    EXPECT_EQ(Happened(), "+x -d -c +c +x +d +x");
+    EXPECT_EQ(harness->counters().isolates_in_use, 8u);
+    Tell("x", CRASH); // for all three
+    EXPECT_TRUE(harness->Settle().gave_up);
+    EXPECT_EQ(harness->counters().groups_given_up, 7u);
+    EXPECT_EQ(Happened(), "-d -c -e -b -f -a");
+    EXPECT_EQ(harness->counters().isolates_in_use, 0u);
+}
+
 TEST_F(Supervision, RestartsOlderThanThePeriodAreForgotten) {
     std::vector<tina_child> children = {Mouth(), Child("a")};
     spec.root = Group("root", children);
@@ -291,6 +324,35 @@ TEST_F(Supervision, ShutdownStopsTheWholeTreeInReverseOrder) {
     tina_shard_shutdown(harness->shard());
     EXPECT_TRUE(harness->Settle().ended);
     EXPECT_EQ(Happened(), "-d -c -b -a");
+}
+
+// Those that do not stop take their time one after the other, whichever level they are on.
+TEST_F(Supervision, ShutdownOfThreeLevelsKeepsTheirOrderAndTimes) {
+    std::vector<tina_child> deepest = {Child("c"), Child("d")};
+    tina_group inner = Group("inner", deepest);
+    std::vector<tina_child> between = {Child("b"), Nested(&inner), Child("e")};
+    tina_group middle = Group("middle", between);
+    std::vector<tina_child> children = {Mouth(), Child("a"), Nested(&middle), Child("f")};
+    deepest[0].shutdown_ns = 1000000000;
+    between[0].shutdown_ns = 2000000000;
+    spec.root = Group("root", children);
+    Start();
+    Happened();
+    Tell("c", HANG);
+    Tell("b", HANG);
+    tina_shard_shutdown(harness->shard());
+    harness->Settle();
+    EXPECT_EQ(Happened(), "-f -e -d -c");
+    harness->Sleep(990000000);
+    EXPECT_EQ(Happened(), "");
+    harness->Sleep(20000000);
+    EXPECT_EQ(Happened(), "-b");
+    harness->Sleep(1980000000);
+    EXPECT_EQ(Happened(), "");
+    harness->Sleep(40000000);
+    EXPECT_EQ(Happened(), "-a");
+    EXPECT_TRUE(harness->Settle().ended);
+    EXPECT_EQ(harness->counters().isolates_in_use, 0u);
 }
 
 TEST_F(Supervision, AChildThatDoesNotStopIsKilledAtItsTimeAndTheNextIsToldThen) {

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 
 namespace {
@@ -158,6 +159,88 @@ TEST(SystemFaultDeathTest, AShardThatBreaksTooOftenEndsTheProcess) {
     EXPECT_EXIT(_exit(RunPlan(tina::FaultInLibc, 100, 2)), testing::ExitedWithCode(4),
                 "a fault that is not one handler's alone: .*; no shard is left that works, and "
                 "the process ends .rebuilds within [0-9]+ s: 2 of 2");
+}
+
+// A worker that faults in every life, at the bottom of three groups that bear five restarts each,
+// beside a sibling on every level.
+struct Level {
+    int started, told;
+};
+
+Level levels[3];
+int storm_lives;
+
+tina_effect SiblingInit(tina_ctx *, void *self, tina_bytes args) {
+    std::memcpy(self, args.data, sizeof(int));
+    levels[*static_cast<int *>(self)].started++;
+    return tina_receive();
+}
+
+tina_effect SiblingHandle(tina_ctx *, void *self, const tina_message *m) {
+    levels[*static_cast<int *>(self)].told += m->tag == TINA_SHUTDOWN;
+    return tina_done();
+}
+
+tina_effect StormInit(tina_ctx *, void *, tina_bytes) {
+    storm_lives++;
+    return tina_yield();
+}
+
+tina_effect StormHandle(tina_ctx *, void *, const tina_message *) {
+    tina::FaultNull();
+    return tina_receive();
+}
+
+int RunStorm(uint32_t rebuild_max) {
+    tina_isolate_type sibling = {};
+    sibling.name = "sibling";
+    sibling.init = SiblingInit;
+    sibling.handle = SiblingHandle;
+    sibling.struct_bytes = sizeof(int);
+    tina_isolate_type stormy = {};
+    stormy.name = "stormy";
+    stormy.init = StormInit;
+    stormy.handle = StormHandle;
+    stormy.struct_bytes = 8;
+    const int numbers[] = {0, 1, 2};
+    tina_child children[3][2] = {};
+    tina_group groups[3] = {};
+    for (int i = 0; i < 3; i++) {
+        children[i][0].type = &sibling;
+        children[i][0].args = tina_bytes_of(&numbers[i], sizeof numbers[i]);
+        groups[i].name = i == 0 ? "root" : i == 1 ? "middle" : "inner";
+        groups[i].children = children[i];
+        groups[i].child_count = 2;
+        groups[i].intensity = 5;
+        groups[i].period_ns = 1000000000000;
+    }
+    children[0][1].group = &groups[1];
+    children[1][1].group = &groups[2];
+    children[2][1].type = &stormy;
+    tina_type_slots types[] = {{&sibling, 3}, {&stormy, 1}};
+    tina_spec spec = {};
+    spec.types = types;
+    spec.type_count = 2;
+    spec.root = groups[0];
+    spec.rebuild_max = rebuild_max;
+    return tina_run(&spec);
+}
+
+TEST(SystemFaultDeathTest, AStormAtFullSpeedSpendsEveryBudgetExactly) {
+    EXPECT_EXIT(
+        {
+            constexpr uint32_t kRebuilds = 2;
+            int status = RunStorm(kRebuilds);
+            constexpr int kRoots = 1 + kRebuilds;
+            bool exact = storm_lives == kRoots * 6 * 6 * 6;
+            for (int i = 0, expected = kRoots; i < 3; i++, expected *= 6) {
+                std::fprintf(stderr, "level %d: %d started, %d told\n", i, levels[i].started,
+                             levels[i].told);
+                exact = exact && levels[i].started == expected && levels[i].told == expected;
+            }
+            _exit(exact ? status : 99);
+        },
+        testing::ExitedWithCode(4), "the root of the tree has given up(.|\n)*2 of 2");
 }
 
 bool EndedBadly(int status) {
