@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU time per request of HTTP servers that answer a constant, side by side in one run.
 
-    bazel run -c opt //bench:http                    5 rounds, about seven minutes
+    bazel run -c opt //bench:http                    5 rounds, about ten minutes
     bazel run -c opt //bench:http -- --rounds 9
 
-Each server is pinned to one core and wrk, the load, to another. In each round every server is
+Each server has one thread, pinned to one core, and wrk, the load, is pinned to another; but those
+that are named .../2 have two shards or workers on two cores, one of which wrk shares when there are
+no more. They stand in tables of their own, beside their own nginx. In each round every server is
 loaded in turn, so that a change of the machine's mood falls on all of them. The figure is the
 server's time on the CPU, from the scheduler's own account of its threads, divided by the requests
 that wrk saw answered: steady where throughput is not. Medians are over rounds, and ratios are
@@ -45,11 +47,11 @@ end
 request = function() return batch end
 """
 
-# One worker and no log, as every server here.
+# No log, as every server here.
 NGINX_CONFIG = """
 {user}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {directory}/nginx.pid;
 error_log stderr crit;
 events {{ worker_connections 8192; }}
@@ -75,6 +77,7 @@ class Server:
 
     def __init__(self, name, process, port):
         self.name = name
+        self.wide = name.endswith("/2")
         self.process = process
         self.port = port
 
@@ -143,13 +146,14 @@ class SystemCalls:
             os.close(fd)
 
 
-def pinned(core):
-    return lambda: os.sched_setaffinity(0, {core})
+def pinned(cores):
+    return lambda: os.sched_setaffinity(0, cores)
 
 
-def start(name, arguments, core):
+def start(name, arguments, cores):
     """Starts a server that prints the port that the kernel chose."""
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, preexec_fn=pinned(core))
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cores))
     for line in process.stdout:
         found = re.search(r"listening on (?:http://)?127\.0\.0\.1:(\d+)", line)
         if found:
@@ -157,17 +161,23 @@ def start(name, arguments, core):
     sys.exit("bench/http: %s ended with %d before it listened" % (name, process.wait()))
 
 
-def start_nginx(directory, core):
-    """Starts nginx on a socket that it inherits, which is how its own upgrade hands them over."""
+def start_nginx(name, directory, cores):
+    """Starts nginx, with a worker for each core.
+
+    It inherits its socket, which is how its own upgrade hands them over.
+    """
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(4096)
     port = listener.getsockname()[1]
+    directory = os.path.join(directory, name.replace("/", ""))
+    os.mkdir(directory)
     config = os.path.join(directory, "nginx.conf")
     with open(config, "w") as file:
         # Root's nginx turns into another user, which need not exist in a sandbox.
         user = "user root;" if os.geteuid() == 0 else ""
-        file.write(NGINX_CONFIG.format(directory=directory, port=port, user=user))
+        file.write(NGINX_CONFIG.format(
+            directory=directory, port=port, user=user, workers=len(cores)))
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         sys.exit("bench/http: nginx is missing: run tools/setup")
@@ -175,10 +185,10 @@ def start_nginx(directory, core):
         [program, "-e", "stderr", "-p", directory, "-c", config],
         env=dict(os.environ, NGINX="%d;" % listener.fileno()),
         pass_fds=[listener.fileno()],
-        preexec_fn=pinned(core),
+        preexec_fn=pinned(cores),
     )
     listener.close()
-    return Server("nginx", process, port)
+    return Server(name, process, port)
 
 
 def count_calls(server, load, seconds, directory, core):
@@ -204,7 +214,7 @@ def measure(server, load, seconds, directory, core):
         command + ["http://127.0.0.1:%d/hello" % server.port],
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=pinned(core),
+        preexec_fn=pinned({core}),
     )
     cpu_ns = server.cpu_ns() - before
     requests = re.search(r"(\d+) requests in", wrk.stdout)
@@ -215,14 +225,14 @@ def measure(server, load, seconds, directory, core):
     return cpu_ns / 1000 / count, count / seconds
 
 
-def print_table(load, names, results, calls):
-    print("\n%s" % load.name)
+def print_table(title, load, names, bases, results, calls):
+    print("\n%s" % title)
     print("    %-12s %14s %10s %10s %12s %14s" % (
-        "", "CPU µs/request", "/ floor", "/ nginx", "requests/s", "calls/request"))
+        "", "CPU µs/request", *("/ " + base for base in bases), "requests/s", "calls/request"))
     for name in names:
         rounds = results[load, name]
         ratios = []
-        for base in ("floor", "nginx"):
+        for base in bases:
             pairs = zip(rounds, results[load, base])
             ratios.append(statistics.median(own[0] / other[0] for own, other in pairs))
         cpu_us, per_second = (statistics.median(column) for column in zip(*rounds))
@@ -249,6 +259,7 @@ def main():
 
     cores = sorted(os.sched_getaffinity(0))
     server_core, load_core = cores[0], cores[-1]
+    wide_cores = set(cores[:2])
     if server_core == load_core:
         print("One core only: server and load share it, and throughput says nothing.")
 
@@ -259,9 +270,12 @@ def main():
             name, command = named.split("=", 1)
             program, *arguments = command.split(",")
             command = [os.path.abspath(program), "--port", "0"] + arguments
-            servers.append(start(name, command, server_core))
-        servers.append(start_nginx(directory, server_core))
-        names = [server.name for server in servers]
+            own_cores = wide_cores if name.endswith("/2") else {server_core}
+            servers.append(start(name, command, own_cores))
+        servers.append(start_nginx("nginx", directory, {server_core}))
+        servers.append(start_nginx("nginx/2", directory, wide_cores))
+        names = [server.name for server in servers if not server.wide]
+        wide_names = [server.name for server in servers if server.wide]
         for server in servers:
             print("%s answers with %d bytes" % (server.name, server.response_bytes()))
         results = collections.defaultdict(list)
@@ -272,7 +286,9 @@ def main():
                         measure(server, load, options.seconds, directory, load_core))
             calls = {server.name: count_calls(server, load, options.seconds, directory, load_core)
                      for server in servers}
-            print_table(load, names, results, calls)
+            print_table(load.name, load, names, ("floor", "nginx"), results, calls)
+            print_table(load.name + ", two shards or workers", load, wide_names,
+                        ("tina", "nginx/2"), results, calls)
     finally:
         for server in servers:
             server.stop()
