@@ -195,6 +195,11 @@ static tina_effect handed_over(tina_ctx *ctx, dispatcher *self, const tina_messa
     return wait(ctx, self);
 }
 
+static void awaits_no_more(tina_ctx *ctx, dispatcher *self) {
+    if (self->shard->listener.bits == tina_self(ctx).bits)
+        self->shard->listener = tina_handle_none();
+}
+
 static tina_effect held_begin(tina_ctx *ctx, dispatcher *self) {
     uint32_t begun = 0;
     while (begun < self->held_count && connection_begin(ctx, self->held[begun]))
@@ -205,8 +210,7 @@ static tina_effect held_begin(tina_ctx *ctx, dispatcher *self) {
         self->shard->listener = tina_self(ctx);
         return wait(ctx, self);
     }
-    if (self->shard->listener.bits == tina_self(ctx).bits)
-        self->shard->listener = tina_handle_none();
+    awaits_no_more(ctx, self);
     if (self->told_full)
         self->told_full = tina_send(ctx, self->bridge, TAG_ROOM, NULL, 0) != TINA_SEND_OK;
     return self->told_full ? wait(ctx, self) : tina_receive();
@@ -225,6 +229,7 @@ static tina_effect dispatcher_handle(tina_ctx *ctx, void *self_, const tina_mess
         return tina_receive();
     case TINA_DOWN:
         self->shard->counters.handovers_lost += self->held_count;
+        awaits_no_more(ctx, self);
         return tina_done();
     case TINA_SHUTDOWN:
         self->shard->draining = true;

@@ -45,12 +45,16 @@ int main(int argc, char **argv) {
     http_server server = {
         .port = 8080,
         .routes = HTTP_ROUTES(routes),
+        .context_count = 64,
+        .large_body_count = 1,
         .rebuild_max = TINA_INTENSITY_NONE,
     };
-    // Few connections, when a test wants all slots taken.
+    // As a test wants it: few connections, or a broken shard begun anew at once.
     const char *count = getenv("CONNECTION_COUNT");
     if (count != NULL)
-        server.connection_count = (uint32_t)atoi(count);
+        server.connection_count = server.context_count = (uint32_t)atoi(count);
+    if (getenv("REBUILT") != NULL)
+        server.rebuild_max = 3;
     int status = http_serve(&server, argc, argv);
     printf("answered %llu\n", (unsigned long long)tina_atomic_u64_load_relaxed(&answered));
     return status;

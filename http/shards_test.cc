@@ -220,6 +220,26 @@ TEST_P(Shards, OneIsQuarantinedAndRevivedWhileTheOtherServes) {
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
 
+TEST_P(Shards, DrainsWithAShardInQuarantine) {
+    int last = dial_to("1");
+    int bystander = dial_to("0");
+    EXPECT_EQ(ask(last, "GET /break HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+    close(last);
+    await("shard 1 is quarantined");
+    kill(server_.pid, SIGTERM);
+    EXPECT_EQ(ReadBody(bystander), "");
+    close(bystander);
+    EXPECT_EQ(server_.stop(0), 0);
+}
+
+TEST_P(Shards, ASecondServerIsToldThatThePortIsTaken) {
+    Process second(ProgramPath("http/shards_server"),
+                   {"--port", std::to_string(port_), "--shards", "2"});
+    EXPECT_NE(second.errors().find("Address already in use; stop what listens there"),
+              string::npos);
+    EXPECT_EQ(second.stop(0), 1);
+}
+
 TEST_P(Shards, CountersOfAllAreReadFromAny) {
     const string sum = "GET /dispatches HTTP/1.1\r\nHost: h\r\n\r\n";
     int one[2] = {dial_to("0"), dial_to("1")};
@@ -255,6 +275,33 @@ TEST_P(FullShards, ConnectionsWaitForRoomAndNoneIsLost) {
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
 
+class RebuiltShards : public Shards {
+  protected:
+    RebuiltShards() : Shards([] { setenv("REBUILT", "1", 1); }) {}
+};
+
+TEST_P(RebuiltShards, EachListensAndIsHandedToAgainOnTheSamePort) {
+    for (int i = 0; i < 4; i++) {
+        int last = dial_to(std::to_string(i % 2));
+        EXPECT_EQ(ask(last, "GET /break HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+        close(last);
+        await("the shard is rebuilt");
+        for (int served[2] = {}; served[0] < 10 || served[1] < 10;) {
+            int fd = TryDial(port_);
+            if (fd < 0)
+                continue;
+            SendAll(fd, kAsk);
+            string shard = ReadBody(fd); // none, of a connection that went down with the shard
+            if (!shard.empty())
+                served[shard == "1"]++;
+            close(fd);
+        }
+    }
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Spread, RebuiltShards, ::testing::Values("turns", "kernel", "one"),
+                         [](const auto &spread) { return string(spread.param); });
 INSTANTIATE_TEST_SUITE_P(Spread, FullShards, ::testing::Values("turns", "kernel", "one"),
                          [](const auto &spread) { return string(spread.param); });
 INSTANTIATE_TEST_SUITE_P(Spread, Shards, ::testing::Values("turns", "kernel", "one"),
