@@ -77,7 +77,7 @@ static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_messag
 
 static int32_t listen_begin(tina_ctx *ctx, listener *self, http_program *program) {
     int32_t result = socket_listen(ctx, self, program);
-    tina_address address;
+    tina_address address = {0};
     if (result == 0)
         result = tina_socket_local_address(ctx, self->fd, &address);
     if (result < 0)
