@@ -49,7 +49,8 @@ void ExpectLost(const vector<string> &arguments, int jobs, const vector<string> 
     for (int job : lost)
         EXPECT_EQ(job % 3, 0);
     for (const string &reason : reasons)
-        EXPECT_GE(Count(log, "is lost: its worker " + reason), lost.size() / reasons.size()) << log;
+        EXPECT_GE(Count(log, "is lost: its worker " + reason), lost.size() / (reasons.size() + 1))
+            << log;
     string total = std::to_string(jobs) + " jobs: " + std::to_string(jobs - jobs / 3) + " done, " +
                    std::to_string(jobs / 3) + " lost";
     EXPECT_EQ(Count(log, total), 1u) << log;
@@ -60,6 +61,9 @@ TEST(TaskDispatcher, LosesTheJobThatFaultedAndNoOther) {
     ExpectLost({"--fault", "null"}, 90, {"faulted"});
     ExpectLost({"--fault", "division"}, 90, {"faulted"});
     ExpectLost({"--fault", "overflow"}, 90, {"overflowed its stack"});
+    ExpectLost({"--fault", "loop"}, 6, {"ran for too long"});
+    ExpectLost({"--fault", "all"}, 30,
+               {"crashed", "faulted", "overflowed its stack", "ran for too long"});
 }
 
 TEST(TaskDispatcher, RunsUntilItIsTold) {

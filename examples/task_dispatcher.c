@@ -296,6 +296,8 @@ int main(int argc, char **argv) {
         .types = types,
         .type_count = 2,
         .root = {.children = children, .child_count = 2, .strategy = TINA_ONE_FOR_ALL},
+        .handler_soft_ns = 50000000,
+        .handler_hard_ns = 200000000,
     };
     return tina_run(&spec);
 }
