@@ -256,7 +256,7 @@ class Server {
         return ProgramPath("http/conformance_server");
     }
     static std::vector<string> arguments(const string &deadline_ms) {
-        std::vector<string> words = {"--port", "0"};
+        std::vector<string> words = {"--port", "0", "--shards", "1"};
         const char *name = getenv("TINA_TEST_BACKEND");
         if (name != nullptr)
             words.insert(words.end(), {"--backend", name});
