@@ -170,8 +170,8 @@ static bool spec_fill(http_program *program, char *sentence) {
     spec->rebuild_max = server->rebuild_max;
     // A connection's, a file's for each request, the listener's, some for the program, and what
     // other shards may have under way.
-    spec->fd_count = server->connection_count + server->context_count + 64 +
-                     (shards > 1 ? HANDED_OVER_FDS : 0);
+    spec->fd_count =
+        server->connection_count + server->context_count + 64 + (shards > 1 ? HANDED_OVER_FDS : 0);
     spec->path_count = program->files ? FILES_OPENING : 0;
     spec->scratch_bytes = http_scratch_bytes(server) + 65536;
     uint64_t memory = http_shard_bytes(program);
