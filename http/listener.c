@@ -32,6 +32,7 @@ typedef struct listener {
 
 static int32_t listen_begin(tina_ctx *ctx, listener *self, http_program *program);
 static int32_t socket_listen(tina_ctx *ctx, listener *self, const http_program *program);
+static tina_effect end(const listener *self);
 static tina_effect accepted(tina_ctx *ctx, listener *self, const tina_message *m);
 static tina_effect accept_refused(tina_ctx *ctx, listener *self, int32_t result);
 static tina_effect connection_begin(tina_ctx *ctx, listener *self);
@@ -69,7 +70,9 @@ static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_messag
     case TINA_SHUTDOWN:
         self->shard->draining = true;
         self->shard->listener = tina_handle_none();
-        return tina_done(); // and the runtime closes the sockets
+        return end(self);
+    case TINA_IO_UNLINK_DONE:
+        return tina_done();
     default:
         return tina_receive(); // a stranger's message
     }
@@ -88,22 +91,29 @@ static int32_t listen_begin(tina_ctx *ctx, listener *self, http_program *program
     return 0;
 }
 
+// The runtime closes the sockets; a Unix socket's name is removed while it is surely ours.
+static tina_effect end(const listener *self) {
+    const tina_address *address = &self->shard->program->address;
+    if (address->family == TINA_ADDRESS_UNIX)
+        return tina_io(tina_op_unlink(address->path));
+    return tina_done();
+}
+
 // Accepted sockets inherit TCP_NODELAY: a response's last segment must not wait for an
 // acknowledgement.
 static int32_t socket_listen(tina_ctx *ctx, listener *self, const http_program *program) {
     tina_address address = program->address;
     uint32_t backlog = program->server.backlog;
-    if (address.family == TINA_ADDRESS_UNIX)
-        return tina_listen(ctx, &address, backlog, &self->fd);
-    if (address.port == 0)
+    bool is_unix = address.family == TINA_ADDRESS_UNIX;
+    if (address.port == 0 && !is_unix)
         address.port = program->port_chosen;
     int32_t result =
         tina_socket_open(ctx, (tina_address_family)address.family, TINA_SOCKET_STREAM, &self->fd);
     if (result == 0)
         result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_REUSE_ADDRESS, 1);
-    if (result == 0 && tina_shard_count(ctx) > 1 && http_all_listen(program))
+    if (result == 0 && !is_unix && tina_shard_count(ctx) > 1 && http_all_listen(program))
         result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_REUSE_PORT, 1);
-    if (result == 0)
+    if (result == 0 && !is_unix)
         result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_NO_DELAY, 1);
     if (result == 0)
         result = tina_socket_bind(ctx, self->fd, &address);

@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/format.h"
@@ -20,6 +22,8 @@ typedef enum arguments_result {
 static arguments_result arguments_read(http_server *server, int argc, char **argv, char *sentence);
 static bool number_read(const char *text, uint32_t least, uint32_t most, uint32_t *number);
 static bool address_is_free(const http_program *program, char *sentence);
+static int unix_try(const tina_address *address);
+static int unix_connect(const tina_address *address);
 static int address_try(const tina_address *address);
 static int address_reserve(http_program *program);
 static socklen_t address_of(const tina_address *address, struct sockaddr_storage *storage);
@@ -169,7 +173,9 @@ static bool address_is_free(const http_program *program, char *sentence) {
         return true;
     char text[TINA_ADDRESS_TEXT_BYTES];
     tina_address_format(&program->address, text);
-    const char *remedy = error == EADDRINUSE      ? "stop what listens there, or choose a --port"
+    bool is_unix = program->address.family == TINA_ADDRESS_UNIX;
+    const char *remedy = is_unix ? "stop what listens there, or choose another --address"
+                         : error == EADDRINUSE    ? "stop what listens there, or choose a --port"
                          : error == EACCES        ? "choose a --port above 1023"
                          : error == EADDRNOTAVAIL ? "choose an --address of this machine"
                                                   : "choose another --address or --port";
@@ -194,9 +200,34 @@ static int socket_bind(const tina_address *address, int option) {
     return -error;
 }
 
+// Binding would make the file. A path on which nobody listens is taken over by the listener. The
+// kernel may still be taking apart what a process that was killed had in io_uring, its listener
+// among it, for a moment after the process is gone.
+static int unix_try(const tina_address *address) {
+    int error = unix_connect(address);
+    for (int tries = 0; error == EADDRINUSE && tries < 20; tries++) {
+        poll(NULL, 0, 50);
+        error = unix_connect(address);
+    }
+    return error;
+}
+
+static int unix_connect(const tina_address *address) {
+    struct sockaddr_un path = {.sun_family = AF_UNIX};
+    memcpy(path.sun_path, address->path, address->path_bytes);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return errno;
+    int error = connect(fd, (const struct sockaddr *)&path, sizeof path) == 0 ? 0 : errno;
+    close(fd);
+    if (error == 0 || error == EAGAIN) // EAGAIN: its backlog is full
+        return EADDRINUSE;
+    return error == ECONNREFUSED || error == ENOENT ? 0 : error;
+}
+
 static int address_try(const tina_address *address) {
     if (address->family == TINA_ADDRESS_UNIX)
-        return 0; // binding would make the file
+        return unix_try(address);
     int fd = socket_bind(address, SO_REUSEADDR);
     if (fd < 0)
         return -fd;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/un.h>
 
 #include <string>
 #include <vector>
@@ -212,6 +213,49 @@ TEST_F(Serve, DrainsWhenItIsTold) {
     close(busy);
     EXPECT_EQ(server_.stop(0), 0);
     EXPECT_EQ(server_.errors(), "");
+}
+
+// What a program says at start, for a client of its Unix socket.
+string ask_unix(const string &path) {
+    struct sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    memcpy(address.sun_path, path.data(), path.size());
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, reinterpret_cast<struct sockaddr *>(&address), sizeof address) != 0) {
+        close(fd);
+        return strerror(errno);
+    }
+    SendAll(fd, "GET /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    string answer = ReadToEnd(fd);
+    close(fd);
+    return answer.substr(0, 12);
+}
+
+TEST(Unix, ItsPathIsTakenOverFromTheDeadAndLeftToTheLiving) {
+    // A Unix path is short, and a test's own directory may be long.
+    string directory = "/tmp/tina-serve-XXXXXX";
+    ASSERT_NE(mkdtemp(&directory[0]), nullptr);
+    string path = directory + "/s";
+    std::vector<string> arguments = with_backend({"--address", "unix:" + path});
+    Process first(hello_path(), arguments);
+    EXPECT_EQ(first.line().substr(0, 18 + path.size()), "listening on unix:" + path);
+    EXPECT_EQ(ask_unix(path), "HTTP/1.1 200");
+    {
+        Process second(hello_path(), arguments);
+        EXPECT_EQ(second.errors(), "http_hello: cannot listen on unix:" + path +
+                                       ": Address already in use; stop what listens there, or "
+                                       "choose another --address\n");
+        EXPECT_EQ(second.stop(0), 1);
+    }
+    EXPECT_EQ(ask_unix(path), "HTTP/1.1 200");
+    first.stop(SIGKILL);
+    Process third(hello_path(), arguments);
+    third.line();
+    EXPECT_EQ(ask_unix(path), "HTTP/1.1 200");
+    EXPECT_EQ(third.stop(SIGTERM), 0);
+    EXPECT_EQ(third.errors(), "");
+    EXPECT_EQ(ask_unix(path), "No such file or directory");
+    EXPECT_EQ(rmdir(directory.c_str()), 0);
 }
 
 TEST_F(Serve, SaysWhyItCannotStart) {
