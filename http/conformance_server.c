@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What public suites and conformance_test.cc talk to: any path and any method is answered 200 with
-// the request's body, or "OK" when it has none; /echo answers with the request's fields, and below
-// /static is a directory, made at start and removed at the end.
+// the request's body, or "OK" when it has none; /echo answers with the request's fields, /cookie
+// with its cookies, and below /static is a directory, made at start and removed at the end.
 //
 //     conformance_server --port N [--deadline-ms N]
 //
 // The deadline, which comes last, is for a head, between two requests, and for a body. Without it
 // the first two are short, since suites stop in the midst of a head and wait.
 
+#define _GNU_SOURCE // mempcpy
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http/cookie.h"
 #include "http/serve.h"
 
 #define MILLISECOND_NS UINT64_C(1000000)
@@ -74,6 +76,22 @@ static http_step echo(http_request *req, http_response *res) {
         const char *name;
         const char *value = http_header_at(req, i, &name);
         at = stpcpy(stpcpy(stpcpy(stpcpy(at, name), ": "), value), "\n");
+    }
+    return http_bytes(res, 200, "text/plain", lines, (size_t)(at - lines));
+}
+
+static http_step cookies(http_request *req, http_response *res) {
+    size_t bytes = 0;
+    http_cookie_cursor cursor = {0};
+    while (http_cookie_next(req, &cursor))
+        bytes += cursor.name.bytes + cursor.value.bytes + 2;
+    char *lines = http_scratch(req, bytes);
+    char *at = lines;
+    for (cursor = (http_cookie_cursor){0}; lines != NULL && http_cookie_next(req, &cursor);) {
+        at = mempcpy(at, cursor.name.data, cursor.name.bytes);
+        *at++ = '=';
+        at = mempcpy(at, cursor.value.data, cursor.value.bytes);
+        *at++ = '\n';
     }
     return http_bytes(res, 200, "text/plain", lines, (size_t)(at - lines));
 }
@@ -161,10 +179,11 @@ static const http_method methods[] = {
 #define METHOD_COUNT (sizeof methods / sizeof methods[0])
 
 int main(int argc, char **argv) {
-    http_route routes[3 * METHOD_COUNT];
+    http_route routes[4 * METHOD_COUNT];
     uint32_t count = 0;
     for (size_t i = 0; i < METHOD_COUNT; i++) {
         routes[count++] = (http_route){methods[i], "/echo", echo, 0};
+        routes[count++] = (http_route){methods[i], "/cookie", cookies, 0};
         routes[count++] = methods[i] == HTTP_GET
                               ? (http_route){HTTP_GET, "/static/*path", .directory = directory,
                                              .precompressed = true}

@@ -104,6 +104,27 @@ TEST_F(Fuzz, Query) {
         "&=+%ab0612\n");
 }
 
+TEST_F(Fuzz, Range) {
+    std::vector<string> seeds;
+    for (const char *text :
+         {"bytes=0-0", "bytes=-5, 3-4,7-", "bytes=0-18446744073709551616", "bytes="})
+        seeds.push_back(string("\x1a\0\0\0\0\0\0\0\0", 9) + text);
+    run(http_fuzz_range, seeds, "bytes=-, 0123456789");
+}
+
+TEST_F(Fuzz, Condition) {
+    run(http_fuzz_condition,
+        {"\"a\"\nW/\"a\", *\nSun, 06 Nov 1994 08:49:37 GMT\nSunday, 06-Nov-94 08:49:37 GMT\n"
+         "Sun Nov  6 08:49:37 1994\nbr, gzip;q=0.5, *;q=0",
+         "*\n\"b,\"\"\nSat, 29 Feb 2020 23:59:60 GMT"},
+        "\"*W/, ;=q0129:-GMTSun\n");
+}
+
+TEST_F(Fuzz, Cookie) {
+    run(http_fuzz_cookie, {"a=1; b=two; c=; =x; d; e=x=y", "a", "value", "\t a = b ;;"},
+        "abc=; \t,\"\\\r\n");
+}
+
 TEST_F(Fuzz, Quote) {
     run(http_fuzz_quote,
         {"", "plain", "\"\\\b\f\n\r\t\x01\x7f", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",

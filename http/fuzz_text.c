@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What reads text out of a request that has been parsed: router, query, JSON quoting.
+// What reads text out of a request that has been parsed: router, query, cookies, ranges,
+// conditions, dates; and JSON quoting.
 
 #include <string.h>
 
 #include "core/assert.h"
 #include "http/ascii.h"
+#include "http/condition.h"
+#include "http/cookie.h"
 #include "http/exchange.h"
 #include "http/fuzz.h"
+#include "http/range.h"
 
 #define TEXT_MAX 4096u
 
@@ -117,6 +121,98 @@ int http_fuzz_quote(const uint8_t *data, size_t bytes) {
         TINA_ASSERT((uint8_t)quoted[i] >= ' ');
         TINA_ASSERT(quoted[i] != '"');
         i += quoted[i] == '\\';
+    }
+    return 0;
+}
+
+// A size of 1 to 8 bytes, a line end, a Range field.
+int http_fuzz_range(const uint8_t *data, size_t bytes) {
+    char text[TEXT_MAX + 1];
+    if (bytes < 9 || bytes > TEXT_MAX)
+        return 0;
+    uint64_t size;
+    memcpy(&size, data, sizeof size);
+    size >>= data[8] % 64;
+    memcpy(text, data + 9, bytes - 9);
+    text[bytes - 9] = '\0';
+    http_range ranges[HTTP_RANGES_MAX];
+    uint32_t count;
+    http_ranges_result result = http_ranges_read(text, size, ranges, &count);
+    TINA_ASSERT(count <= HTTP_RANGES_MAX);
+    TINA_ASSERT(result != HTTP_RANGES_OK || count > 0);
+    uint64_t total = 0;
+    for (uint32_t i = 0; result == HTTP_RANGES_OK && i < count; i++) {
+        TINA_ASSERT(ranges[i].first <= ranges[i].last && ranges[i].last < size);
+        total += ranges[i].last - ranges[i].first + 1;
+        TINA_ASSERT(total <= size);
+    }
+    return 0;
+}
+
+// Lines: values of the six fields.
+int http_fuzz_condition(const uint8_t *data, size_t bytes) {
+    static const char *const names[] = {"if-match",          "if-none-match", "if-unmodified-since",
+                                        "if-modified-since", "if-range",      "accept-encoding"};
+    char text[TEXT_MAX + 1];
+    http_field fields[6];
+    http_head head = {.fields = fields};
+    if (bytes > TEXT_MAX)
+        return 0;
+    memcpy(text, data, bytes);
+    text[bytes] = '\0';
+    for (char *at = text; at != NULL && head.field_count < 6;) {
+        char *end = strchr(at, '\n');
+        if (end != NULL)
+            *end = '\0';
+        if (*at != '\0') {
+            const char *name = names[head.field_count];
+            fields[head.field_count++] =
+                (http_field){name, at, (uint32_t)strlen(name), (uint32_t)strlen(at)};
+        }
+        at = end != NULL ? end + 1 : NULL;
+    }
+    http_validators validators = {"\"a\"", 784111777, 800000000};
+    int status = http_condition(&head, &validators);
+    TINA_ASSERT(status == 0 || status == 304 || status == 412);
+    (void)http_range_applies(&head, &validators);
+    (void)http_accepts_coding(&head, "gzip");
+    char written[HTTP_DATE_BYTES + 1];
+    uint64_t seconds;
+    uint64_t again;
+    for (uint32_t i = 0; i < head.field_count; i++) {
+        if (!http_date_read(fields[i].value, validators.wall_s, &seconds))
+            continue;
+        http_date_write(written, seconds);
+        TINA_ASSERT(http_date_read(written, 0, &again) && again == seconds);
+    }
+    return 0;
+}
+
+// A Cookie field; and its bytes as a name and a value to set.
+int http_fuzz_cookie(const uint8_t *data, size_t bytes) {
+    char text[TEXT_MAX + 1];
+    static uint8_t out[16384];
+    if (bytes > TEXT_MAX)
+        return 0;
+    memcpy(text, data, bytes);
+    text[bytes] = '\0';
+    http_field field = {"Cookie", text, 6, (uint32_t)strlen(text)};
+    http_head head = {.fields = &field, .field_count = 1, .method = HTTP_GET, .minor = 1};
+    http_request request;
+    request_begin(&request, &head);
+    http_cookie_cursor cursor = {0};
+    while (http_cookie_next(&request, &cursor)) {
+        const char *name = cursor.name.data;
+        TINA_ASSERT(name >= text && cursor.name.bytes > 0);
+        TINA_ASSERT(name + cursor.name.bytes < (const char *)cursor.value.data);
+        TINA_ASSERT((const char *)cursor.value.data + cursor.value.bytes <= text + strlen(text));
+    }
+    (void)http_cookie(&request, "a");
+    http_response response;
+    http_response_begin(&response, &request, out, sizeof out);
+    if (http_set_cookie(&response, "a", text, NULL)) {
+        const char *line = (const char *)out + HTTP_RESPONSE_ROOM_BYTES;
+        TINA_ASSERT(memchr(line, '\n', response.fields_bytes) == line + response.fields_bytes - 1);
     }
     return 0;
 }
