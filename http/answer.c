@@ -20,6 +20,7 @@ typedef enum turn {
 } turn;
 
 static void scratch_take(const http_shard *shard, http_request *request, tina_ctx *ctx);
+static turn proxy_turn(http_shard *shard, http_context *context);
 static turn context_turn(http_shard *shard, http_context *context);
 static turn file_turn(http_shard *shard, http_context *context);
 static turn more_await(http_context *context);
@@ -45,12 +46,35 @@ http_answer_result http_context_answer(http_shard *shard, http_context *context,
                                        bool last) {
     scratch_take(shard, &context->request, ctx);
     context->last = last;
+    if (context->proxy_awaited) {
+        turn next = proxy_turn(shard, context);
+        if (next != TURN_ON)
+            return (http_answer_result)next;
+    }
     while (context->out_bytes <= HTTP_BATCH_BYTES && context->tail.bytes == 0) {
         turn next = context_turn(shard, context);
         if (next != TURN_ON)
             return (http_answer_result)next;
     }
     return HTTP_ANSWER_SEND;
+}
+
+static turn proxy_turn(http_shard *shard, http_context *context) {
+    http_parser *parser = &context->parser;
+    uint32_t used = 0;
+    switch (http_proxy_read(parser->buffer + parser->begin, parser->end - parser->begin,
+                            context->request.peer, &used)) {
+    case HTTP_PROXY_MORE:
+        return TURN_MORE;
+    case HTTP_PROXY_DONE:
+        http_parser_skip(parser, used);
+        context->proxy_awaited = false;
+        return TURN_ON;
+    case HTTP_PROXY_FAILED:
+        break;
+    }
+    shard->counters.requests_bad++;
+    return TURN_CLOSE;
 }
 
 // A handler that called this one may have taken some.
@@ -92,7 +116,7 @@ static turn context_turn(http_shard *shard, http_context *context) {
 
 bool http_context_refuse(http_shard *shard, http_context *context, tina_ctx *ctx, int status) {
     context->request.ctx = ctx;
-    if (context->begun || context->phase == HTTP_PHASE_ANSWERED)
+    if (context->begun || context->phase == HTTP_PHASE_ANSWERED || context->proxy_awaited)
         return false;
     refuse(shard, context, status);
     return true;

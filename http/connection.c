@@ -37,10 +37,12 @@ typedef struct connection {
     http_context *context;
     tina_bytes sending;
     uint64_t deadline_ns; // LINGERING; and READING when draining
-    uint8_t state;        // connection_state
-    bool closing;         // what is being sent is the last
-    bool ended;           // the client has sent its last byte
-    bool draining;        // told to shut down
+    http_peer peer;
+    uint8_t state;   // connection_state
+    bool closing;    // what is being sent is the last
+    bool ended;      // the client has sent its last byte
+    bool draining;   // told to shut down
+    bool introduced; // its PROXY header is read, or none is due
 } connection;
 
 static tina_effect received(tina_ctx *ctx, connection *self, const tina_message *m);
@@ -67,6 +69,8 @@ static tina_effect connection_init(tina_ctx *ctx, void *self_, tina_bytes args) 
     TINA_ASSERT(args.bytes == sizeof self->fd);
     self->fd = *(const tina_fd *)args.data;
     self->shard = tina_shard_memory(ctx);
+    self->peer.fd = self->fd;
+    self->introduced = !self->shard->program->server.proxy_protocol;
     http_shard_enter(self->shard, tina_handle_slot(tina_self(ctx)));
     return idle(ctx, self);
 }
@@ -124,6 +128,8 @@ static tina_effect bytes_received(tina_ctx *ctx, connection *self, const tina_me
             return send_rest(self);
         }
         self->state = CONNECTION_READING;
+        self->context->request.peer = &self->peer;
+        self->context->proxy_awaited = !self->introduced;
     }
     http_parser_take(&self->context->parser, tina_io_data(ctx, m), (uint32_t)m->io.result);
     return answer(ctx, self);
@@ -234,6 +240,7 @@ static tina_effect refuse(tina_ctx *ctx, connection *self, int status) {
 static tina_effect read_on(tina_ctx *ctx, connection *self) {
     http_context *context = self->context;
     const http_server *server = &self->shard->program->server;
+    self->introduced = self->introduced || !context->proxy_awaited;
     if (http_parser_is_idle(&context->parser)) {
         http_context_give(self->shard, tina_handle_slot(tina_self(ctx)));
         self->context = NULL;

@@ -11,6 +11,7 @@
 
 #include "http/date.h"
 #include "http/message.h"
+#include "http/proxy.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
@@ -23,6 +24,7 @@ extern "C" {
 struct http_request {
     tina_ctx *ctx;
     const http_head *head; // NULL when the request could not be read
+    http_peer *peer;       // the connection's
     tina_bytes body;
     bool body_ended;
     void *state;

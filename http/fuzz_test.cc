@@ -125,6 +125,15 @@ TEST_F(Fuzz, Cookie) {
         "abc=; \t,\"\\\r\n");
 }
 
+TEST_F(Fuzz, Proxy) {
+    run(http_fuzz_proxy,
+        {"PROXY TCP4 192.168.0.1 10.0.0.1 56324 443\r\nGET /",
+         "PROXY TCP6 ::1 2001:db8::1 1 65535\r\n", "PROXY UNKNOWN what ever\r\nx",
+         string("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\1\x7f\0\0\2\x12\x34\0\x50GET", 31),
+         string("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16)},
+        string("\r\n PROXYTCP46UNKOW.:0129\0\x20\x21\x11\x0c", 29));
+}
+
 TEST_F(Fuzz, Quote) {
     run(http_fuzz_quote,
         {"", "plain", "\"\\\b\f\n\r\t\x01\x7f", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",

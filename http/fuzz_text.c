@@ -11,6 +11,7 @@
 #include "http/cookie.h"
 #include "http/exchange.h"
 #include "http/fuzz.h"
+#include "http/proxy.h"
 #include "http/range.h"
 
 #define TEXT_MAX 4096u
@@ -213,6 +214,26 @@ int http_fuzz_cookie(const uint8_t *data, size_t bytes) {
     if (http_set_cookie(&response, "a", text, NULL)) {
         const char *line = (const char *)out + HTTP_RESPONSE_ROOM_BYTES;
         TINA_ASSERT(memchr(line, '\n', response.fields_bytes) == line + response.fields_bytes - 1);
+    }
+    return 0;
+}
+
+// What is said of the whole must be said of it however few bytes of it are there, or nothing yet.
+int http_fuzz_proxy(const uint8_t *data, size_t bytes) {
+    if (bytes > TEXT_MAX)
+        return 0;
+    http_peer peer = {.fd = tina_fd_none()};
+    uint32_t used = 0;
+    http_proxy_result whole = http_proxy_read(data, (uint32_t)bytes, &peer, &used);
+    TINA_ASSERT(whole != HTTP_PROXY_DONE || (used > 0 && used <= bytes));
+    TINA_ASSERT(!peer.told || whole == HTTP_PROXY_DONE);
+    for (uint32_t count = 0; count < bytes && count < 600; count++) {
+        http_peer part = {.fd = tina_fd_none()};
+        uint32_t part_used = 0;
+        http_proxy_result result = http_proxy_read(data, count, &part, &part_used);
+        TINA_ASSERT(result == HTTP_PROXY_MORE || result == whole);
+        TINA_ASSERT(result != HTTP_PROXY_DONE || part_used == used);
+        TINA_ASSERT(result != HTTP_PROXY_DONE || memcmp(&part, &peer, sizeof peer) == 0);
     }
     return 0;
 }

@@ -207,6 +207,13 @@ void http_parser_stream_body(http_parser *parser, uint64_t limit) {
     body_begin(parser, limit);
 }
 
+void http_parser_skip(http_parser *parser, uint32_t bytes) {
+    TINA_ASSERT(parser->state == HTTP_PARSE_IN_HEAD && parser->lines.bytes == 0);
+    TINA_ASSERT(bytes <= parser->end - parser->next);
+    parser->next += bytes;
+    parser->begin = parser->next;
+}
+
 // A body by length that fits behind its head is received where it will stay. One in chunks leaves
 // room for bytes still in their framing.
 static void body_begin(http_parser *parser, uint64_t limit) {

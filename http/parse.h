@@ -74,6 +74,9 @@ void http_parser_init(http_parser *parser, const http_parser_limits *limits, uin
 uint32_t http_parser_space(http_parser *parser);
 void http_parser_take(http_parser *parser, const void *data, uint32_t bytes);
 
+// http_parser_skip drops the first bytes of what was taken, before anything of it is read.
+void http_parser_skip(http_parser *parser, uint32_t bytes);
+
 typedef enum http_parse_result {
     HTTP_PARSE_MORE = 0, // take more
     HTTP_PARSE_HEAD,     // head is valid; say how large the body may be

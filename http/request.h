@@ -44,6 +44,10 @@ bool http_body_ended(const http_request *request); // nothing follows what http_
 // until it is answered, for the handlers of one request to share. NULL when it has none.
 void *http_state(http_request *request);
 
+// http_client returns whom the request is from: as the proxy in front says, where the server has
+// .proxy_protocol, else the socket's other end. False when that is not known.
+bool http_client(http_request *request, tina_address *address);
+
 // http_scratch returns memory, 16-byte aligned, or NULL when the scratch is used up.
 void *http_scratch(http_request *request, size_t bytes);
 

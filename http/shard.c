@@ -161,6 +161,7 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     context->head_deadline_ns = 0;
     context->phase = HTTP_PHASE_RECEIVING;
     context->begun = false;
+    context->proxy_awaited = false;
     context->request.state = base + context_state_at(server);
     return context;
 }

@@ -48,6 +48,7 @@ typedef struct http_context {
     uint8_t phase;             // http_phase
     bool begun;                // a byte of the response is in out, or sent
     bool last;                 // the next response is the connection's last
+    bool proxy_awaited;        // a PROXY header comes first
 } http_context;
 
 // Responses are gathered in out until more than this is there, and leave with one send.
