@@ -84,6 +84,13 @@ const Kind kinds[] = {
     {"overflow by large frames", FaultOverflowLarge},
     {"overflow beyond a guard page", FaultOverflowLeap},
 };
+// ThreadSanitizer keeps an alarm back until the next call that it knows, of which a loop has none.
+#ifdef __SANITIZE_THREAD__
+constexpr bool kLoops = false;
+#else
+constexpr bool kLoops = true;
+#endif
+
 constexpr uint32_t kKinds = std::size(kinds);
 
 // What can be had from the shard when all victims wait, and what the process holds then.
@@ -170,7 +177,7 @@ tina_effect VictimInit(tina_ctx *ctx, void *, tina_bytes) {
 tina_effect Commit(tina_ctx *ctx, const Order &order) {
     if (!world->faults)
         return tina_done();
-    if (order.number % world->loop_every == 500) {
+    if (kLoops && order.number % world->loop_every == 500) {
         world->loops++;
         FaultLoop();
     }
@@ -683,7 +690,7 @@ TEST(Chaos, FaultsOfEveryKindHarmNoBystander) {
     }
     EXPECT_EQ(storm.given, orders);
     EXPECT_GT(storm.init_faults, 0u);
-    EXPECT_EQ(storm.loops, orders / storm.loop_every);
+    EXPECT_EQ(storm.loops, kLoops ? orders / storm.loop_every : 0);
     std::printf("  %-30s %llu\n", "endless loop", static_cast<unsigned long long>(storm.loops));
     EXPECT_EQ(storm.lives, orders + kVictims + storm.init_faults);
     EXPECT_EQ(calm.lives, orders + kVictims);
