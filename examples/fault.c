@@ -8,6 +8,9 @@
 // The sanitizers would end the process before the processor complains.
 #define AS_WRITTEN __attribute__((noinline, no_sanitize("address", "undefined")))
 
+// What the compiler and the analyzer then know nothing about.
+#define HIDE(variable) __asm__ volatile("" : "+r"(variable))
+
 static const char *const names[FAULT_COUNT] = {"effect", "null", "division", "overflow", "loop"};
 
 const char *fault_name(fault kind) {
@@ -23,14 +26,16 @@ bool fault_parse(const char *text, fault *kind) {
 }
 
 static AS_WRITTEN void write_null(void) {
-    volatile int *volatile nowhere = NULL;
+    volatile int *nowhere = NULL;
+    HIDE(nowhere);
     *nowhere = 1;
 }
 
 static AS_WRITTEN int divide(int by) {
-    volatile int dividend = 7;
-    volatile int divisor = by;
-    return dividend / divisor;
+    int dividend = 7;
+    HIDE(dividend);
+    HIDE(by);
+    return dividend / by;
 }
 
 static AS_WRITTEN int recurse(int depth) {

@@ -11,7 +11,8 @@
 __attribute__((no_sanitize("undefined"))) static http_step get_fault(http_request *req,
                                                                      http_response *res) {
     (void)req;
-    const volatile char *volatile nowhere = NULL;
+    const volatile char *nowhere = NULL;
+    __asm__ volatile("" : "+r"(nowhere)); // or the analyzer would see it coming
     return http_text(res, 200, "%d", nowhere[0]);
 }
 
