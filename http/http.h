@@ -49,8 +49,8 @@ typedef struct http_server {
     const char *address; // "1.2.3.4", "::1" or "unix:/path"; default 127.0.0.1
     uint16_t port;       // 0: the kernel chooses one
     http_routes routes;
-    bool proxy_protocol;  // every connection begins with a PROXY header, version 1 or 2; one that
-                          // does not is closed. Only where nobody but the proxy can connect
+    bool proxy_protocol;  // every connection begins with a PROXY header, version 1 or 2, or is
+                          // closed; only for where nobody but the proxy can connect
     tina_backend backend; // default: chosen at boot
     uint32_t shards;      // default: one for each core that affinity and the cgroup allow
     http_spread spread;
