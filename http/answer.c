@@ -196,6 +196,9 @@ static turn head_admit(http_shard *shard, http_context *context) {
     if (!head->asterisk)
         http_router_find(&shard->router, (http_method)head->method, head->path, head->path_bytes,
                          &request->match);
+    const http_route *otherwise = &shard->program->server.otherwise;
+    if (request->match.methods == 0 && otherwise->handler != NULL)
+        request->match.route = otherwise;
     const http_route *route = request->match.route;
     if (head->expects_other)
         return refuse(shard, context, 417);

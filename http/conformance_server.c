@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "http/cookie.h"
+#include "http/router.h"
 #include "http/serve.h"
 
 #define MILLISECOND_NS UINT64_C(1000000)
@@ -100,6 +101,32 @@ static http_step read_only(http_request *req, http_response *res) {
     (void)req;
     http_set_header(res, "Allow", "GET, HEAD, OPTIONS");
     return http_text(res, 405, "405 Method Not Allowed\n");
+}
+
+static bool has_dot_segment(const char *path, uint32_t bytes) {
+    for (uint32_t at = 0; at < bytes; at++) {
+        const char *segment = path + at + 1;
+        bool ends = segment[0] == '.' && strchr("/", segment[segment[1] == '.' ? 2 : 1]) != NULL;
+        if (path[at] == '/' && ends)
+            return true;
+    }
+    return memchr(path, '\0', bytes) != NULL;
+}
+
+// Empty segments and encoded slashes are below no "*name", and are answered as any path is.
+static http_step answer_odd(http_request *req, http_response *res) {
+    const char *path = http_path(req);
+    uint32_t bytes = (uint32_t)strlen(path);
+    char *decoded = http_scratch(req, bytes + 3);
+    if (decoded == NULL)
+        return http_text(res, 414, "414 URI Too Long\n");
+    memset(decoded, 0, bytes + 3);
+    bytes = http_percent_decode(path, bytes, decoded);
+    if (has_dot_segment(decoded, bytes) || strncmp(decoded, "/static/", 8) == 0)
+        return http_text(res, 404, "404 Not Found\n");
+    if (http_request_method(req) == HTTP_TRACE || http_request_method(req) == HTTP_OPTIONS)
+        return read_only(req, res);
+    return http_read(res, answer_first);
 }
 
 // Of a name that ends with a slash, a directory is made; of one with a target, a link to it.
@@ -191,7 +218,13 @@ int main(int argc, char **argv) {
         routes[count++] =
             (http_route){methods[i], "/*path", answer, BODY_LIMIT, sizeof(answer_state), true};
     }
-    http_server server = {.port = 8080, .routes = {routes, count}, .response_bytes = 1u << 15};
+    http_server server = {.port = 8080,
+                          .routes = {routes, count},
+                          .otherwise = {.handler = answer_odd,
+                                        .body_limit = BODY_LIMIT,
+                                        .state_bytes = sizeof(answer_state),
+                                        .streamed = true},
+                          .response_bytes = 1u << 15};
     server.header_timeout_ns = 2000 * MILLISECOND_NS;
     server.idle_timeout_ns = 2000 * MILLISECOND_NS;
     if (argc > 2 && strcmp(argv[argc - 2], "--deadline-ms") == 0) {

@@ -70,6 +70,11 @@ const http_route routes[] = {
     {HTTP_GET, "/much", get_too_much, 0}, {HTTP_GET, "/crash", get_crash, 0},
 };
 
+http_step get_otherwise(http_request *req, http_response *res) {
+    EXPECT_EQ(http_param(req, "x"), nullptr);
+    return http_text(res, 404, "no %s", http_path(req));
+}
+
 class Site : public ::Site {
   public:
     explicit Site(http_server server = {}) : ::Site(HTTP_ROUTES(routes), server) {}
@@ -117,6 +122,20 @@ TEST(Connection, RoutesWhatHasNoHandlerOfItsOwn) {
     EXPECT_NE(head.find("Content-Length: 300000\r\n\r\n"), string::npos);
     EXPECT_TRUE(EndsWith(head, "\r\n\r\n"));
     EXPECT_EQ(StatusOf(client.ask(kGet)), "200");
+}
+
+TEST(Connection, AHandlerCanTakeWhatNoRouteHas) {
+    http_server server = {};
+    server.otherwise.handler = get_otherwise;
+    server.otherwise.body_limit = 5;
+    Site site(server);
+    Client client(site);
+    EXPECT_TRUE(EndsWith(client.ask("GET /a/../b HTTP/1.1\r\nHost: h\r\n\r\n"), "no /a/../b"));
+    EXPECT_TRUE(EndsWith(client.ask(post("/none", "hello")), "no /none"));
+    EXPECT_EQ(StatusOf(client.ask("PUT /echo HTTP/1.1\r\nHost: h\r\n\r\n")), "405");
+    EXPECT_EQ(StatusOf(client.ask("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n")), "204");
+    EXPECT_EQ(StatusOf(client.ask(kGet)), "200");
+    EXPECT_EQ(StatusOf(client.ask(post("/none", "hello!"))), "413");
 }
 
 string sixteen_requests() {

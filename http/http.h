@@ -49,6 +49,8 @@ typedef struct http_server {
     const char *address; // "1.2.3.4", "::1" or "unix:/path"; default 127.0.0.1
     uint16_t port;       // 0: the kernel chooses one
     http_routes routes;
+    http_route otherwise; // its handler is called for paths that no route has, whatever the method;
+                          // it has no pattern. Default: they are answered 404
     bool proxy_protocol;  // every connection begins with a PROXY header, version 1 or 2, or is
                           // closed; only for where nobody but the proxy can connect
     tina_backend backend; // default: chosen at boot

@@ -18,6 +18,8 @@
 static void defaults_fill(http_server *server);
 static bool numbers_accepted(const http_server *server, char *sentence);
 static bool address_accepted(http_program *program, char *sentence);
+static bool route_accepted(const http_route *route, char *sentence);
+static void route_measure(http_program *program, const http_route *route);
 static void room_measure(http_program *program);
 static bool spec_fill(http_program *program, char *sentence);
 static bool refuse(char *sentence, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -56,6 +58,7 @@ static void defaults_fill(http_server *server) {
         server->name = "http";
     if (server->address == NULL)
         server->address = "127.0.0.1";
+    server->otherwise.pattern = "otherwise"; // for sentences; it has no parameters
     default_to(&server->shards, TINA_SHARDS_ALL);
     default_to(&server->connection_count, 1024);
     default_to(&server->backlog, 1024);
@@ -104,17 +107,21 @@ static bool numbers_accepted(const http_server *server, char *sentence) {
                           rule->value, rule->least, rule->most);
     }
     for (uint32_t i = 0; i < server->routes.count; i++) {
-        const http_route *route = &server->routes.route[i];
-        if (route->body_limit > 1u << 30 && !route->streamed)
-            return refuse(
-                sentence,
-                "the route %.80s has a body_limit of %llu, but %u is the most of one that "
-                "is not streamed",
-                route->pattern, (unsigned long long)route->body_limit, 1u << 30);
-        if (route->state_bytes > 1u << 20)
-            return refuse(sentence, "the route %.80s has state_bytes of %u, but %u is the most",
-                          route->pattern, route->state_bytes, 1u << 20);
+        if (!route_accepted(&server->routes.route[i], sentence))
+            return false;
     }
+    return route_accepted(&server->otherwise, sentence);
+}
+
+static bool route_accepted(const http_route *route, char *sentence) {
+    if (route->body_limit > 1u << 30 && !route->streamed)
+        return refuse(sentence,
+                      "the route %.80s has a body_limit of %llu, but %u is the most of one that "
+                      "is not streamed",
+                      route->pattern, (unsigned long long)route->body_limit, 1u << 30);
+    if (route->state_bytes > 1u << 20)
+        return refuse(sentence, "the route %.80s has state_bytes of %u, but %u is the most",
+                      route->pattern, route->state_bytes, 1u << 20);
     return true;
 }
 
@@ -126,17 +133,20 @@ static bool address_accepted(http_program *program, char *sentence) {
                   server->address);
 }
 
+static void route_measure(http_program *program, const http_route *route) {
+    if (!route->streamed && route->body_limit > program->room_bytes)
+        program->room_bytes = route->body_limit;
+    program->files = program->files || route->directory != NULL;
+    if (route->state_bytes > program->state_bytes)
+        program->state_bytes = route->state_bytes;
+}
+
 static void room_measure(http_program *program) {
     http_server *server = &program->server;
     program->room_bytes = server->body_limit;
-    for (uint32_t i = 0; i < server->routes.count; i++) {
-        const http_route *route = &server->routes.route[i];
-        if (!route->streamed && route->body_limit > program->room_bytes)
-            program->room_bytes = route->body_limit;
-        program->files = program->files || route->directory != NULL;
-        if (route->state_bytes > program->state_bytes)
-            program->state_bytes = route->state_bytes;
-    }
+    route_measure(program, &server->otherwise);
+    for (uint32_t i = 0; i < server->routes.count; i++)
+        route_measure(program, &server->routes.route[i]);
     if (program->room_bytes <= HTTP_PARSE_BODY_BYTES)
         server->large_body_count = 0; // all fit behind their heads
 }
