@@ -327,9 +327,6 @@ static int members_serve(system_state *system) {
         .where = system,
     };
     tina_shard_signals_open(&system->symbols, &signals);
-    if (!tina_trap_signals_kill_works())
-        system_say(system->name, "this build holds signals back (ThreadSanitizer): a handler that "
-                                 "runs away is not ended");
     if (signal_fd < 0 || system->news_fd < 0)
         system_say(system->name, "no file descriptor can be had from the system; raise its limits");
     else
