@@ -378,3 +378,8 @@ void tina_panic(const char *format, ...) {
         tina_assert_failed(text, "a panic that no isolate made", 0);
     tina_trap_panic(trap, TINA_FAULT_PANIC, text);
 }
+
+void tina_ctx_limit_calls(tina_ctx *ctx, uint32_t calls) {
+    if (calls < ctx->calls_left)
+        ctx->calls_left = calls;
+}

@@ -297,7 +297,7 @@ static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *typ
     memset(memory, 0, type->type->struct_bytes);
     user_begin(shard);
     tina_effect effect =
-        type->type->init(&shard->ctx, memory, tina_bytes_of(args_bytes ? args : NULL, args_bytes));
+        type->init(&shard->ctx, memory, tina_bytes_of(args_bytes ? args : NULL, args_bytes));
     user_end(shard);
     effect_apply(shard, self, &effect);
     if (self->supervised && isolate_is_live(self))
@@ -326,7 +326,7 @@ static bool isolate_call(tina_shard *shard, tina_isolate *self, type_slots *type
     if (delivery.debt.flags)
         ctx_envelope(shard, &delivery);
     user_begin(shard);
-    tina_effect effect = type->type->handle(&shard->ctx, memory, delivery.message);
+    tina_effect effect = type->handle(&shard->ctx, memory, delivery.message);
     user_end(shard);
     debt_pay(shard, self);
     effect_apply(shard, self, &effect);
@@ -379,7 +379,7 @@ static inline bool message_call(tina_shard *shard, tina_isolate *self, const typ
     self->mail_taken++;
     ctx_begin(shard, self, (handler_debt){index, 0, TINA_IO_NO_BUFFER});
     user_begin(shard);
-    tina_effect effect = type->type->handle(&shard->ctx, memory, message);
+    tina_effect effect = type->handle(&shard->ctx, memory, message);
     user_end(shard);
     envelope_give(shard, index);
     if (effect.kind == TINA_EFFECT_RECEIVE) {

@@ -120,6 +120,8 @@ typedef struct type_slots {
     uint32_t batch;
     uint32_t ops_max;
     const tina_isolate_type *type;
+    tina_init_function init; // the type's, unless wrapped
+    tina_handle_function handle;
     tina_pool pool;   // the structs
     uint8_t *working; // slot_count times working_stride
     uint64_t working_stride;
@@ -535,7 +537,7 @@ tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void
 void shard_log(tina_shard *shard, tina_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// verify.c: every invariant of the shard, after a tick; for TINA_VERIFY.
+// verify.c: tina_shard_verify after a tick, for TINA_VERIFY.
 void shard_verify_in_turn(const tina_shard *shard);
 
 #endif

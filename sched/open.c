@@ -233,6 +233,8 @@ static void types_build(tina_shard *shard, const shard_carver *carver) {
         const tina_isolate_type *type = spec->types[i].type;
         *slots = (type_slots){
             .type = type,
+            .init = type->init,
+            .handle = type->handle,
             .isolates = shard->isolates + base,
             .slot_count = (uint32_t)slots_of(spec, i),
             .mailbox_max = type->mailbox_max ? type->mailbox_max : 64,

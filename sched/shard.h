@@ -138,6 +138,35 @@ bool tina_shard_quarantine(tina_shard *shard);
 
 tina_reactor *tina_shard_reactor(tina_shard *shard);
 
+// The following four are for a loop that watches or disturbs what it runs: a simulator.
+
+// tina_shard_wrap has other functions called in place of a type's own, which is the spec's number
+// `type`. They may call those.
+void tina_shard_wrap(tina_shard *shard, uint32_t type, tina_init_function init,
+                     tina_handle_function handle);
+
+// tina_ctx_limit_calls lets the handler that runs make so many more calls and no more, if it may
+// not anyway; one more ends its isolate, TINA_EXIT_CALL_LIMIT.
+void tina_ctx_limit_calls(tina_ctx *ctx, uint32_t calls);
+
+// tina_shard_verify checks every list and count of a shard between two ticks, and asserts.
+// O(what there is).
+void tina_shard_verify(const tina_shard *shard);
+
+// What an isolate does, of tina_shard_look.
+typedef struct tina_isolate_look {
+    tina_handle handle;
+    const char *type;
+    const char *state; // in a word or two
+    uint32_t mail_count;
+    uint32_t ops_in_flight;
+    tina_handle waits_for; // whom it calls, or none
+} tina_isolate_look;
+
+// tina_shard_look describes the live isolate at *place or the next one after it, advances *place
+// behind it, and returns false when there is none any more. From 0; between two ticks.
+bool tina_shard_look(const tina_shard *shard, uint32_t *place, tina_isolate_look *look);
+
 // tina_shard_snapshot copies the counters, on any thread, while the shard runs. Each value was true
 // at some instant; together they are not one instant's.
 void tina_shard_snapshot(const tina_shard *shard, tina_shard_counters *counters);

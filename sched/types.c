@@ -30,3 +30,10 @@ type_slots *types_find(tina_shard *shard, const tina_isolate_type *type) {
             return &shard->types[number - 1];
     }
 }
+
+void tina_shard_wrap(tina_shard *shard, uint32_t type, tina_init_function init,
+                     tina_handle_function handle) {
+    TINA_ASSERT(type < shard->type_count);
+    shard->types[type].init = init;
+    shard->types[type].handle = handle;
+}

@@ -108,7 +108,7 @@ static void empty_verify(const tina_isolate *isolate) {
     TINA_ASSERT(isolate->unanswered_first == NONE);
 }
 
-static void shard_verify(const tina_shard *shard) {
+void tina_shard_verify(const tina_shard *shard) {
     uint32_t queued = list_verify(shard, &shard->ready) + list_verify(shard, &shard->yielded);
     uint32_t live = 0;
     uint32_t draining = 0;
@@ -162,5 +162,5 @@ void shard_verify_in_turn(const tina_shard *shard) {
         size += shard->types[t].pool.touched;
     uint64_t ticks = tina_atomic_u64_load_relaxed(&shard->counters.ticks);
     if (ticks % (1 + size / WALKED_EACH_TICK) == 0)
-        shard_verify(shard);
+        tina_shard_verify(shard);
 }
