@@ -22,7 +22,7 @@ extern "C" {
     X(NONE, "", "")                                                                                \
     X(BEGIN, "shards", "seed")                                                                     \
     X(STRIKE, "domain", "decision") /* chance has struck */                                        \
-    X(CALM, "", "")                 /* faults have stopped */                                      \
+    X(CALM_BEGUN, "", "")           /* faults have stopped */                                      \
     X(TURN, "busy", "until")        /* of a shard */                                               \
     X(PAUSE, "", "ns")                                                                             \
     X(STEP, "", "ns")                                                                              \
@@ -30,7 +30,7 @@ extern "C" {
     X(REBUILD, "", "")                                                                             \
     X(QUARANTINE, "", "")                                                                          \
     X(REVIVE, "", "")                                                                              \
-    X(SHUTDOWN, "", "")                                                                            \
+    X(SHUTDOWN_BEGUN, "", "")                                                                      \
     X(WAKE, "peer", "")                                                                            \
     X(INIT, "bytes", "self")                                                                       \
     X(HANDLE, "tag", "self")                                                                       \

@@ -23,23 +23,23 @@ extern "C" {
     X(schedule, 0, 0, 2)                                                                           \
     X(pct_changes, 3, 1, 10)                                                                       \
     X(turn_ns, 1000, 100, 100000)    /* a turn takes, at most */                                   \
-    X(pause_ppm, 0, 1, 5000)         /* a turn: the shard stands still after it */                 \
+    X(pause_ppm, 0, 10, 50000)       /* a turn: the shard stands still after it */                 \
     X(pause_ns, 0, 1000, 2000000000) /* ... for so long, at most */                                \
     X(drift_ppm, 0, 1, 1000)         /* shards' clocks run fast or slow, at most */                \
-    X(step_ppm, 0, 1, 500)           /* a turn: the shard's clock jumps ahead */                   \
+    X(step_ppm, 0, 1, 5000)          /* a turn: the shard's clock jumps ahead */                   \
     X(step_ns, 0, 1000, 5000000000)  /* ... by so much, at most */                                 \
-    X(death_ppm, 0, 1, 200)          /* a turn: the shard breaks and is rebuilt */                 \
+    X(death_ppm, 0, 10, 5000)        /* a turn: the shard breaks and is rebuilt */                 \
     X(revive_ns, 1000000, 1000000,                                                                 \
       10000000000) /* a quarantined shard is revived after, at most */                             \
     /* Isolates */                                                                                 \
-    X(init_crash_ppm, 0, 10, 20000)  /* an init: it crashes */                                     \
-    X(crash_before_ppm, 0, 10, 5000) /* a handler: crashes before its first line */                \
-    X(crash_during_ppm, 0, 10, 5000) /* ... at a call of ctx */                                    \
-    X(crash_after_ppm, 0, 10, 5000)  /* ... after its last line */                                 \
+    X(init_crash_ppm, 0, 100, 200000)  /* an init: it crashes */                                   \
+    X(crash_before_ppm, 0, 100, 50000) /* a handler: crashes before its first line */              \
+    X(crash_during_ppm, 0, 100, 50000) /* ... at a call of ctx */                                  \
+    X(crash_after_ppm, 0, 100, 50000)  /* ... after its last line */                               \
     /* Wires between shards */                                                                     \
     X(wire_ns, 0, 1, 10000000)           /* an item is under way, at most */                       \
-    X(wire_loss_ppm, 0, 1, 20000)        /* a message: the receiver cannot take it */              \
-    X(wire_clog_ppm, 0, 1, 2000)         /* an item: it and what follows waits */                  \
+    X(wire_loss_ppm, 0, 100, 200000)     /* a message: the receiver cannot take it */              \
+    X(wire_clog_ppm, 0, 100, 50000)      /* an item: it and what follows waits */                  \
     X(wire_clog_ns, 0, 1000, 3000000000) /* ... for so long, at most */                            \
     /* Reactor */                                                                                  \
     X(io_ns, 1000, 100, 5000000)           /* from an op's result to its completion, at most */    \

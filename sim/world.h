@@ -86,6 +86,14 @@ static inline bool sim_strikes(sim_world *world, sim_stream *stream, uint64_t pp
     return due && world->faults && sim_struck(world, decision);
 }
 
+// sim_detail returns a number below limit that belongs to the last draw of a stream, one for each
+// `which`, and draws nothing: so that what follows from a fault shifts nothing when it is left out.
+static inline uint64_t sim_detail(const sim_stream *stream, uint32_t which, uint64_t limit) {
+    uint64_t last = tina_prng_at(&stream->prng, stream->prng.draws - 1);
+    tina_prng prng = {last, 0};
+    return (tina_prng_at(&prng, which) >> 11) % limit;
+}
+
 // sim_note adds an event to the record.
 static inline void sim_note(sim_world *world, sim_event_kind kind, uint32_t shard, uint32_t a,
                             uint64_t b) {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What must hold in every scenario.
+
+#include "core/assert.h"
+#include "core/format.h"
+#include "sim/machine.h"
+
+// Turns between two looks at everything.
+#define CHECK_TURNS 64u
+
+// Promise 8: a slot's generations only grow, also when its shard has begun anew.
+void check_begun(sim_shard *self, tina_handle who) {
+    uint32_t *last = &self->generations[tina_handle_type(who)][tina_handle_slot(who)];
+    uint32_t generation = tina_handle_generation(who);
+    if (generation <= *last)
+        tina_sim_fail(self->sim, "handles never lie",
+                      "shard %u: slot %u of type %u began with generation %u after %u",
+                      self->number, tina_handle_slot(who), tina_handle_type(who), generation,
+                      *last);
+    *last = generation;
+}
+
+void check_turn(tina_sim *sim) {
+    if (sim->turns % CHECK_TURNS != 0)
+        return;
+    if (sim->scenario->check)
+        sim->scenario->check(sim, sim->state);
+    // Elsewhere each tick of a shard checks itself.
+    if (!TINA_VERIFY_ON)
+        tina_shard_verify(sim->shards[sim->last_turn].shard);
+}
+
+static void wires_check(tina_sim *sim, uint32_t to) {
+    for (uint32_t from = 0; from < sim->shard_count; from++) {
+        const sim_wire *wire = &sim->wires[from * sim->shard_count + to];
+        if (from == to)
+            continue;
+        uint64_t sent = wire->inlet->messages.producer.tail;
+        uint64_t taken = wire->real->messages.consumer.head;
+        uint64_t inside = sent - wire->items + wire->real->messages.producer.tail - taken;
+        if (taken + inside != sent)
+            tina_sim_fail(sim, "conservation", "of %llu messages from shard %u to %u came %llu",
+                          (unsigned long long)sent, from, to, (unsigned long long)taken);
+    }
+}
+
+static void gauge_check(tina_sim *sim, uint32_t shard, const char *what, uint64_t left) {
+    if (left)
+        tina_sim_fail(sim, "nothing is left", "shard %u: %llu %s are left when all isolates ended",
+                      shard, (unsigned long long)left, what);
+}
+
+// Of a shard whose isolates have all ended.
+static void leaks_check(tina_sim *sim, sim_shard *self) {
+    tina_shard_counters counters;
+    tina_shard_snapshot(self->shard, &counters);
+    const tina_reactor_counters *io = tina_reactor_count(tina_shard_reactor(self->shard));
+    gauge_check(sim, self->number, "isolates", counters.isolates_in_use);
+    gauge_check(sim, self->number, "timers", counters.timers_in_use);
+    gauge_check(sim, self->number, "fds", io->fds_in_use);
+    gauge_check(sim, self->number, "ops", io->ops_in_use);
+    gauge_check(sim, self->number, "receive buffers", io->buffers_in_use);
+}
+
+void check_end(tina_sim *sim) {
+    for (uint32_t i = 0; i < sim->shard_count; i++) {
+        leaks_check(sim, &sim->shards[i]);
+        tina_shard_verify(sim->shards[i].shard);
+        wires_check(sim, i);
+    }
+    if (sim->scenario->check)
+        sim->scenario->check(sim, sim->state);
+    if (sim->scenario->end)
+        sim->scenario->end(sim, sim->state);
+}
+
+// Who waits for what, for the report of a world that stands still.
+void describe_waiting(tina_sim *sim) {
+    char text[400] = "";
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < sim->shard_count; i++) {
+        uint32_t place = 0;
+        tina_isolate_look look;
+        while (bytes < sizeof text && tina_shard_look(sim->shards[i].shard, &place, &look)) {
+            bool calls = !tina_handle_is_none(look.waits_for);
+            bytes += tina_format(text + bytes, sizeof text - bytes, "; %s %u.%u.%u %s", look.type,
+                                 i, tina_handle_slot(look.handle),
+                                 tina_handle_generation(look.handle), look.state);
+            if (calls && bytes < sizeof text)
+                bytes += tina_format(text + bytes, sizeof text - bytes, " shard %u slot %u",
+                                     tina_handle_shard(look.waits_for),
+                                     tina_handle_slot(look.waits_for));
+        }
+    }
+    tina_sim_fail(sim, "liveness", "faults have stopped, and it is not done in time%s", text);
+}

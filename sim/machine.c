@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "sim/machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/format.h"
+
+// The log's last lines are kept for a report.
+static size_t log_take(void *self_, const char *text, size_t bytes) {
+    sim_shard *self = self_;
+    tina_sim *sim = self->sim;
+    sim_note(&sim->world, SIM_LOG, self->number, 0, 0);
+    for (size_t i = 0; i < bytes; i++)
+        sim->log[sim->log_bytes++ % sizeof sim->log] = text[i];
+    return bytes;
+}
+
+static void peer_wake(void *self_, uint32_t peer) {
+    sim_shard *self = self_;
+    sim_note(&self->sim->world, SIM_WAKE, self->number, peer, 0);
+    wire_called(&self->sim->wires[self->number * self->sim->shard_count + peer]);
+}
+
+static void shard_streams(sim_shard *self) {
+    sim_world *world = &self->sim->world;
+    self->schedule = sim_stream_of(world, SIM_DOMAIN_SCHEDULE, self->number);
+    self->faults = sim_stream_of(world, SIM_DOMAIN_SHARD, self->number);
+    self->crashes = sim_stream_of(world, SIM_DOMAIN_CRASH, self->number);
+    uint64_t drift = world->settings.drift_ppm;
+    self->drift_ppm = (int64_t)sim_draw_upto(&self->schedule, 2 * drift) - (int64_t)drift;
+    self->rank = self->number % 3;
+}
+
+static void generations_open(sim_shard *self) {
+    self->generations = calloc(self->spec.type_count, sizeof *self->generations);
+    TINA_ASSERT(self->generations != NULL);
+    for (uint32_t t = 0; t < self->spec.type_count; t++) {
+        uint32_t slots = self->spec.types[t].slot_count ? self->spec.types[t].slot_count : 1;
+        self->generations[t] = calloc(slots, sizeof **self->generations);
+        TINA_ASSERT(self->generations[t] != NULL);
+    }
+}
+
+static bool shard_open(sim_shard *self, const tina_spec *spec, char sentence[TINA_SENTENCE_BYTES]) {
+    tina_sim *sim = self->sim;
+    if (!tina_spec_resolve(spec, &self->spec, sentence))
+        return false;
+    shard_streams(self);
+    self->backend_options.scripted = &self->scripted;
+    self->options = (tina_shard_options){
+        .number = self->number,
+        .shard_count = sim->shard_count,
+        .wake = peer_wake,
+        .wake_where = self,
+        .backend = &tina_reactor_scripted,
+        .backend_options = &self->backend_options,
+        .log_write = log_take,
+        .log_where = self,
+        .now = {.monotonic_ns = shard_clock_ns(self)},
+    };
+    uint64_t bytes = tina_shard_bytes(&self->spec, &self->options);
+    const tina_arena_commit_options commit = {.lazy = true, .fill = sim->options->fill};
+    if (tina_arena_reserve(&self->arena, bytes) != 0 ||
+        tina_arena_commit(&self->arena, &commit) != 0) {
+        tina_format(sentence, TINA_SENTENCE_BYTES,
+                    "no memory for shard %u of %llu bytes; simulate fewer shards or isolates",
+                    self->number, (unsigned long long)bytes);
+        return false;
+    }
+    if (tina_shard_open(&self->arena, &self->spec, &self->options, &self->shard, sentence) != 0)
+        return false;
+    const tina_quarantine_policy policy = {
+        .rebuilds = self->spec.rebuild_max,
+        .period_ns = self->spec.rebuild_period_ns,
+        .abort = self->spec.abort,
+    };
+    tina_quarantine_init(&self->quarantine, &policy);
+    generations_open(self);
+    handlers_wrap(self);
+    return true;
+}
+
+static void shards_connect(tina_sim *sim) {
+    for (uint32_t from = 0; from < sim->shard_count; from++)
+        for (uint32_t to = 0; to < sim->shard_count; to++) {
+            if (from == to)
+                continue;
+            tina_shard *shard = sim->shards[from].shard;
+            wire_open(&sim->wires[from * sim->shard_count + to], sim, from, to);
+            tina_shard_borrow(shard, to, tina_shard_transfers(sim->shards[to].shard));
+            tina_shard_observe(shard, to, sim->shards[to].shard);
+        }
+}
+
+bool machine_open(tina_sim *sim, char sentence[TINA_SENTENCE_BYTES]) {
+    const tina_scenario *scenario = sim->scenario;
+    sim->shards = calloc(sim->shard_count, sizeof *sim->shards);
+    sim->wires = calloc((size_t)sim->shard_count * sim->shard_count, sizeof *sim->wires);
+    TINA_ASSERT(sim->shards != NULL && sim->wires != NULL);
+    for (uint32_t i = 0; i < sim->shard_count; i++) {
+        sim->shards[i] = (sim_shard){.sim = sim, .number = i};
+        const tina_spec *spec = &scenario->specs[scenario->spec_count > 1 ? i : 0];
+        if (!shard_open(&sim->shards[i], spec, sentence))
+            return false;
+    }
+    shards_connect(sim);
+    return true;
+}
+
+static void shard_free(sim_shard *self) {
+    if (self->shard)
+        tina_shard_close(self->shard);
+    if (self->arena.base)
+        tina_arena_release(&self->arena);
+    for (uint32_t t = 0; self->generations && t < self->spec.type_count; t++)
+        free(self->generations[t]);
+    free(self->generations);
+}
+
+void machine_close(tina_sim *sim) {
+    for (uint32_t i = 0; sim->shards && i < sim->shard_count; i++)
+        shard_free(&sim->shards[i]);
+    for (uint32_t i = 0; sim->wires && i < sim->shard_count * sim->shard_count; i++)
+        wire_close(&sim->wires[i]);
+    free(sim->shards);
+    free(sim->wires);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "sim/scenarios.h"
+
+#include <string.h>
+
+const tina_scenario *const tina_scenarios[] = {
+    &tina_scenario_bank,
+    NULL,
+};
+
+const tina_scenario *tina_scenario_find(const char *name) {
+    for (uint32_t i = 0; tina_scenarios[i]; i++)
+        if (strcmp(tina_scenarios[i]->name, name) == 0)
+            return tina_scenarios[i];
+    return NULL;
+}

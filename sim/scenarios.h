@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The scenarios in the tree, by name.
+
+#ifndef TINA_SIM_SCENARIOS_H
+#define TINA_SIM_SCENARIOS_H
+
+#include "sim/sim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern const tina_scenario tina_scenario_bank;
+
+// All of them; the last is NULL.
+extern const tina_scenario *const tina_scenarios[];
+
+// tina_scenario_find returns the scenario of a name, or NULL.
+const tina_scenario *tina_scenario_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
