@@ -52,6 +52,7 @@ extern "C" {
     X(monitors_in_use)                                                                             \
     X(monitors_refused)                                                                            \
     X(downs_told)                                                                                  \
+    X(shard_news_told)                                                                             \
     X(transfers_in_use)                                                                            \
     X(transfers_refused)                                                                           \
     X(io_refused) /* ops completed at once with the refusal */                                     \

@@ -22,9 +22,9 @@ static void control_skim(tina_shard *shard, uint32_t peer) {
         const tina_message *items = tina_ring_peek(ring, &count);
         for (uint32_t i = 0; i < count; i++) {
             if (items[i].flags == TINA_ITEM_REBORN)
-                link_reborn(shard, peer, items[i].transfer);
+                link_reborn(shard, peer, &items[i]);
             if (items[i].flags == TINA_ITEM_QUARANTINED)
-                link_quarantined(shard, peer);
+                link_quarantined(shard, peer, &items[i]);
         }
         tina_ring_consume(ring, count);
         left -= count;
@@ -46,13 +46,16 @@ void credits_begin(tina_shard *shard) {
         for (uint32_t i = 0; i < shard->link_credits; i++)
             link->requests[i] = (request_entry){.use = REQUEST_NONE};
         link->envelopes_in_use = 0;
-        link->late_first = link->late_last = NONE;
+        link->late_first = link->late_last = link->monitor_first = NONE;
+        link->unheard += link->held;
+        link->held = false;
         link->starved = link->behind = link->end_untold = false;
         link->life_untold = shard->life > 1;
         if (!link->in)
             continue;
         claims_publish(link);
         control_skim(shard, peer);
+        link->news = (peer_news){0}; // there is nobody to tell
     }
 }
 
@@ -138,16 +141,24 @@ static void link_fail(tina_shard *shard, uint32_t peer, tina_exit_reason reason)
     credits_list(shard, link);
 }
 
-void link_reborn(tina_shard *shard, uint32_t peer, uint32_t life) {
+static void link_news(shard_link *link, tina_shard_change change, const tina_message *item) {
+    TINA_ASSERT(item->next > 0);
+    link->news.change = (int32_t)change;
+    link->news.count += item->next;
+}
+
+void link_reborn(tina_shard *shard, uint32_t peer, const tina_message *item) {
     shard_link *link = &shard->links[peer];
+    link_news(link, link->quarantined ? TINA_SHARD_REVIVED : TINA_SHARD_RESTARTED, item);
     link_fail(shard, peer, (tina_exit_reason){TINA_EXIT_SHARD, (int32_t)peer});
     shard_log(shard, TINA_LOG_WARNING, "shard %u has begun anew", peer);
-    link->peer_life = life;
+    link->peer_life = item->transfer;
     link->quarantined = false;
     COUNT(shard, peers_reborn, 1);
 }
 
-void link_quarantined(tina_shard *shard, uint32_t peer) {
+void link_quarantined(tina_shard *shard, uint32_t peer, const tina_message *item) {
+    link_news(&shard->links[peer], TINA_SHARD_QUARANTINED, item);
     link_fail(shard, peer, (tina_exit_reason){TINA_EXIT_SHARD, (int32_t)peer});
     shard_log(shard, TINA_LOG_WARNING, "shard %u is quarantined", peer);
     shard->links[peer].quarantined = true;
@@ -269,10 +280,17 @@ bool request_take(tina_shard *shard, uint32_t peer, const tina_message *item) {
 }
 
 // News leave the room that answers have reserved.
-static tina_message *news_claim(tina_shard *shard, shard_link *link) {
-    if (tina_ring_room(&link->out->control) <= 2 * shard->link_credits)
+static tina_message *news_claim(tina_shard *shard, shard_link *link, tina_item kind) {
+    if (tina_ring_room(&link->out->control) <= 2 * shard->link_credits) {
+        link->held = true;
         return NULL;
-    return link_claim_control(shard, (uint32_t)(link - shard->links));
+    }
+    tina_message *item = link_claim_control(shard, (uint32_t)(link - shard->links));
+    item->flags = (uint16_t)kind;
+    item->next = 1 + link->unheard;
+    link->unheard = 0;
+    link->held = false;
+    return item;
 }
 
 static void forgets_send(tina_shard *shard, shard_link *link) {
@@ -294,15 +312,12 @@ static void forgets_send(tina_shard *shard, shard_link *link) {
 // What could not be told before is told now, if there is room.
 void news_send(tina_shard *shard, shard_link *link) {
     tina_message *item;
-    if (link->life_untold && (item = news_claim(shard, link)) != NULL) {
-        item->flags = TINA_ITEM_REBORN;
+    if (link->life_untold && (item = news_claim(shard, link, TINA_ITEM_REBORN)) != NULL) {
         item->transfer = shard->life;
         link->life_untold = false;
     }
-    if (link->end_untold && (item = news_claim(shard, link)) != NULL) {
-        item->flags = TINA_ITEM_QUARANTINED;
+    if (link->end_untold && news_claim(shard, link, TINA_ITEM_QUARANTINED) != NULL)
         link->end_untold = false;
-    }
     if (link->forgets)
         forgets_send(shard, link);
 }

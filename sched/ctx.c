@@ -158,6 +158,14 @@ bool tina_monitor_end(tina_ctx *ctx, tina_monitor monitor) {
     return ended;
 }
 
+tina_monitor_result tina_monitor_shard(tina_ctx *ctx, uint32_t shard, tina_monitor *monitor) {
+    *monitor = (tina_monitor){0};
+    ctx_enter(ctx);
+    tina_monitor_result result = peer_monitor_set(ctx->shard, ctx->self, shard, monitor);
+    ctx_leave(ctx);
+    return result;
+}
+
 // The memory that a spawn reads, and where it tells the child.
 static void spawn_touch(tina_bytes args, tina_handle *child) {
     if (args.bytes <= TINA_ARGS_BYTES_MAX)

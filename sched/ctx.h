@@ -118,8 +118,21 @@ bool tina_cancel(tina_ctx *ctx, tina_io_id id);
 tina_monitor tina_monitor_set(tina_ctx *ctx, tina_handle who);
 
 // tina_monitor_end returns true when the monitor's event had not been delivered; now it never will
-// be.
+// be. A monitor of a shard tells nothing more.
 bool tina_monitor_end(tina_ctx *ctx, tina_monitor monitor);
+
+typedef enum tina_monitor_result {
+    TINA_MONITOR_OK = 0,
+    TINA_MONITOR_FULL,      // the shard's monitors are used up
+    TINA_MONITOR_NO_SHARD,  // the system has none of that number
+    TINA_MONITOR_OWN_SHARD, // with which the caller would end
+} tina_monitor_result;
+
+// tina_monitor_shard asks for TINA_SHARD_NEWS whenever another shard begins anew, stops or is
+// revived, until the monitor is ended; at once when it has stopped already. An event comes after
+// TINA_DOWN of that shard's isolates, and after every message that was accepted before. What
+// happens until it is delivered adds to it: it has the last change and the count of all.
+tina_monitor_result tina_monitor_shard(tina_ctx *ctx, uint32_t shard, tina_monitor *monitor);
 
 // Transfer buffers carry what is larger than a payload. A buffer has one owner: whoever took it,
 // then whoever received it, until that handler returns; tina_transfer_keep makes it last until it

@@ -52,7 +52,7 @@ enum {
     CONTROL_TOLD = 1,      // `told` is not TOLD_NOTHING
     CONTROL_COMPLETED = 2, // a completion may be in the reactor's list
     CONTROL_FIRED = 4,     // fired_first is not NONE
-    CONTROL_DOWN = 8,      // down_first is not NONE
+    CONTROL_DOWN = 8,      // down_first is not NONE, of isolates and shards
 };
 
 // The first line is what a message touches.
@@ -149,19 +149,29 @@ enum {
     ENVELOPE_AWAY = 32,     // holds the place of a call to another shard; in nobody's mailbox
 };
 
+// What is to be told of a shard.
+typedef struct peer_news {
+    int32_t change; // tina_shard_change
+    uint32_t count; // 0: nothing
+} peer_news;
+
 typedef struct monitor_entry {
     tina_handle who;
-    tina_exit_reason reason; // once down
-    uint32_t owner;          // NONE: it is on shard `peer`, and this is its entry of the watched
-    uint32_t owner_next;     // of the owner's monitors; once down, of its events
+    union {
+        tina_exit_reason reason; // once down
+        peer_news news;          // of a shard
+    };
+    uint32_t owner;      // NONE: it is on shard `peer`, and this is its entry of the watched
+    uint32_t owner_next; // of the owner's monitors; once down, of its events
     uint32_t owner_prev;
-    uint32_t who_next; // of the monitors of who
+    uint32_t who_next; // of the monitors of who, or of the shard
     uint32_t who_prev;
     uint32_t due; // once down: deliverable when the owner's mail_taken is there
     bool down;
     bool late;         // waits in its link's list for messages up to `position`
+    bool of_shard;     // `peer`, and of nobody there
     uint32_t credit;   // of one across shards, else NONE
-    uint32_t peer;     // with it
+    uint32_t peer;     // with it, or monitored itself
     uint64_t position; // late
 } monitor_entry;
 
@@ -464,6 +474,18 @@ void monitor_down(tina_shard *shard, uint64_t monitor, tina_exit_reason reason, 
 void monitors_late(tina_shard *shard, shard_link *link);
 uint32_t watch_set(tina_shard *shard, tina_isolate *watched, uint32_t peer, uint32_t credit);
 void watch_end(tina_shard *shard, uint32_t index);
+// monitor_take returns an entry of the owner's that is in no list, or NONE.
+uint32_t monitor_take(tina_shard *shard, const tina_isolate *owner, tina_handle who);
+tina_monitor monitor_name(const tina_shard *shard, uint32_t index);
+void monitor_owner_link(tina_shard *shard, tina_isolate *owner, uint32_t index);
+void monitor_owner_unlink(tina_shard *shard, uint32_t index);
+void monitor_append(tina_shard *shard, uint32_t index);
+
+// peer_monitors.c
+tina_monitor_result peer_monitor_set(tina_shard *shard, tina_isolate *owner, uint32_t peer,
+                                     tina_monitor *monitor);
+void peer_monitor_unlink(tina_shard *shard, uint32_t index);
+void peer_event(tina_shard *shard, tina_isolate *owner, uint32_t index, tina_message *event);
 
 // transfers.c
 tina_transfer transfer_take(tina_shard *shard, tina_isolate *owner);

@@ -48,6 +48,7 @@ enum {
     TINA_DOWN = -4,        // message->down: an isolate that is monitored has ended
     TINA_CALL_FAILED = -5, // message->call: the awaited call has no reply
     TINA_SPAWNED = -6,     // message->spawn: what became of tina_spawn_on
+    TINA_SHARD_NEWS = -7,  // message->shard: a shard that is monitored began anew or stopped
     // message->io; the tag is TINA_IO_DONE minus the op's kind.
     TINA_IO_DONE = -256,
     TINA_IO_ACCEPT_DONE = TINA_IO_DONE - TINA_OP_ACCEPT,
@@ -111,6 +112,20 @@ typedef struct tina_down_event {
     tina_exit_reason reason;
 } tina_down_event;
 
+typedef enum tina_shard_change {
+    TINA_SHARD_RESTARTED = 1, // it has begun anew: handles of its isolates are stale
+    TINA_SHARD_QUARANTINED,   // it has stopped
+    TINA_SHARD_REVIVED,       // it has begun anew after quarantine
+} tina_shard_change;
+
+typedef struct tina_shard_event {
+    tina_monitor monitor;
+    uint32_t shard;
+    int32_t change; // tina_shard_change, the last
+    uint32_t life;  // of the shard: 1 at boot, greater whenever it has begun anew
+    uint32_t count; // of changes since the event before
+} tina_shard_event;
+
 typedef enum tina_call_failure {
     TINA_CALL_STALE = 1,    // nobody has that handle
     TINA_CALL_MAILBOX_FULL, // the target has mailbox_max messages waiting
@@ -172,6 +187,7 @@ typedef struct tina_message {
         tina_down_event down;
         tina_call_event call;
         tina_spawn_event spawn;
+        tina_shard_event shard;
     };
 } tina_message;
 

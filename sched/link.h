@@ -43,12 +43,13 @@ typedef enum tina_item {
     TINA_ITEM_SPAWN,  // payload: tina_spawn_item; answered on control
     TINA_ITEM_FORGET, // of a WATCH before it
     // On control. The first four end a credit of the reader's:
-    TINA_ITEM_ANSWER,      // of a call or a spawn
-    TINA_ITEM_FAILED,      // payload: int32_t, a tina_call_failure
-    TINA_ITEM_DOWN,        // payload: tina_exit_reason
-    TINA_ITEM_FORGOTTEN,   // a monitor is ended
-    TINA_ITEM_REBORN,      // the writer has begun anew, in the life that `transfer` says
-    TINA_ITEM_QUARANTINED, // the writer has stopped
+    TINA_ITEM_ANSWER,    // of a call or a spawn
+    TINA_ITEM_FAILED,    // payload: int32_t, a tina_call_failure
+    TINA_ITEM_DOWN,      // payload: tina_exit_reason
+    TINA_ITEM_FORGOTTEN, // a monitor is ended
+    // News of the writer, with the count of changes that they tell of in `next`:
+    TINA_ITEM_REBORN,      // it has begun anew, in the life that `transfer` says
+    TINA_ITEM_QUARANTINED, // it has stopped
 } tina_item;
 
 // An isolate to spawn on the reader's shard.

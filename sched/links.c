@@ -20,6 +20,7 @@ void links_receive(tina_shard *shard) {
         control_receive(shard, peer);
         messages_receive(shard, peer);
         monitors_late(shard, &shard->links[peer]);
+        peer_tell(shard, &shard->links[peer]);
     }
 }
 
@@ -33,10 +34,10 @@ static void control_arrive(tina_shard *shard, uint32_t peer, const tina_message 
         credit_end(shard, peer, item);
         return;
     case TINA_ITEM_REBORN:
-        link_reborn(shard, peer, item->transfer);
+        link_reborn(shard, peer, item);
         return;
     case TINA_ITEM_QUARANTINED:
-        link_quarantined(shard, peer);
+        link_quarantined(shard, peer, item);
         return;
     case TINA_ITEM_MESSAGE:
     case TINA_ITEM_CALL:

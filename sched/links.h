@@ -56,12 +56,16 @@ struct shard_link {
     uint32_t envelopes_in_use;
     uint32_t late_first; // monitors whose event waits for messages that are not in, oldest first
     uint32_t late_last;
+    uint32_t monitor_first; // of the peer itself
+    peer_news news;         // of the peer, heard in this tick
     uint32_t peer_life;
     bool quarantined;
     bool starved;     // messages wait for envelopes
     bool behind;      // more had come than one tick takes
     bool life_untold; // REBORN is to be sent
     bool end_untold;  // QUARANTINED is to be sent
+    bool held;        // ... either, but there was no room in a tick before
+    uint32_t unheard; // changes that were held until the next, which is told with them
 };
 
 static inline bool is_remote(const tina_shard *shard, tina_handle handle) {
@@ -86,12 +90,15 @@ uint32_t credit_take(tina_shard *shard, uint32_t peer, credit_use use, uint64_t 
 void credit_abandon(tina_shard *shard, uint32_t peer, uint32_t credit);
 void credit_end(tina_shard *shard, uint32_t peer, const tina_message *item);
 bool request_take(tina_shard *shard, uint32_t peer, const tina_message *item);
-void link_reborn(tina_shard *shard, uint32_t peer, uint32_t life);
-void link_quarantined(tina_shard *shard, uint32_t peer);
+void link_reborn(tina_shard *shard, uint32_t peer, const tina_message *item);
+void link_quarantined(tina_shard *shard, uint32_t peer, const tina_message *item);
 void request_fail(tina_shard *shard, uint32_t peer, uint32_t credit, tina_call_failure failure);
 void request_answer(tina_shard *shard, uint32_t peer, uint32_t credit, int32_t tag,
                     const void *payload, size_t payload_bytes);
 void request_down(tina_shard *shard, uint32_t peer, uint32_t credit, tina_exit_reason reason);
 void news_send(tina_shard *shard, shard_link *link);
+
+// peer_monitors.c
+void peer_tell(tina_shard *shard, shard_link *link);
 
 #endif

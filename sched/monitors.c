@@ -6,11 +6,14 @@
 // Of one that is set across shards, the owner's shard has an entry in the owner's list only, and
 // the other's an entry without an owner in the list of the watched: they know each other by the
 // number of a credit (links.h).
+//
+// Those of shards are in peer_monitors.c: they stand in the list of the link in place of a watched
+// isolate's, and go back to their owner's list when their event is delivered.
 
 #include "sched/internal.h"
 #include "sched/links.h"
 
-static tina_monitor name_of(const tina_shard *shard, uint32_t index) {
+tina_monitor monitor_name(const tina_shard *shard, uint32_t index) {
     uint32_t generation = tina_pool_generation(&shard->monitor_pool, index);
     return (tina_monitor){((uint64_t)generation << 32) | index};
 }
@@ -20,7 +23,7 @@ static void monitor_give(tina_shard *shard, uint32_t index) {
     GAUGE(shard, monitors_in_use, shard->monitor_pool.live);
 }
 
-static void owner_unlink(tina_shard *shard, uint32_t index) {
+void monitor_owner_unlink(tina_shard *shard, uint32_t index) {
     const monitor_entry *at = &shard->monitors[index];
     if (at->owner_prev == NONE)
         shard->isolates[at->owner].monitor_first = at->owner_next;
@@ -53,6 +56,10 @@ static void late_unlink(tina_shard *shard, uint32_t index) {
 
 static void who_unlink(tina_shard *shard, uint32_t index) {
     const monitor_entry *at = &shard->monitors[index];
+    if (at->of_shard) {
+        peer_monitor_unlink(shard, index);
+        return;
+    }
     if (is_away(shard, index)) {
         credit_abandon(shard, at->peer, at->credit);
         return;
@@ -71,11 +78,10 @@ static void who_unlink(tina_shard *shard, uint32_t index) {
 
 // Control events overtake messages; this one must not, for what was sent before the end counts. It
 // is due when the owner has taken as many messages as it has been sent by now.
-static void down_append(tina_shard *shard, uint32_t index, tina_exit_reason reason) {
+void monitor_append(tina_shard *shard, uint32_t index) {
     monitor_entry *at = &shard->monitors[index];
     tina_isolate *owner = &shard->isolates[at->owner];
     at->down = true;
-    at->reason = reason;
     at->due = owner->mail_taken + owner->mail_count;
     at->owner_next = NONE;
     if (owner->down_first == NONE)
@@ -86,8 +92,14 @@ static void down_append(tina_shard *shard, uint32_t index, tina_exit_reason reas
     isolate_control(shard, owner, CONTROL_DOWN);
 }
 
-static void owner_link(tina_shard *shard, tina_isolate *owner, uint32_t index) {
+static void down_append(tina_shard *shard, uint32_t index, tina_exit_reason reason) {
+    shard->monitors[index].reason = reason;
+    monitor_append(shard, index);
+}
+
+void monitor_owner_link(tina_shard *shard, tina_isolate *owner, uint32_t index) {
     monitor_entry *at = &shard->monitors[index];
+    at->owner_prev = NONE;
     at->owner_next = owner->monitor_first;
     if (at->owner_next != NONE)
         shard->monitors[at->owner_next].owner_prev = index;
@@ -110,7 +122,7 @@ static bool away_begin(tina_shard *shard, tina_isolate *owner, uint32_t index) {
     tina_call_failure failure = TINA_CALL_STALE;
     uint32_t credit = peer == shard->number
                           ? NONE
-                          : credit_take(shard, peer, CREDIT_WATCH, name_of(shard, index).bits,
+                          : credit_take(shard, peer, CREDIT_WATCH, monitor_name(shard, index).bits,
                                         TINA_ITEM_WATCH, &item, &failure);
     if (credit == NONE) {
         if (failure != TINA_CALL_STALE && failure != TINA_CALL_QUARANTINED)
@@ -121,7 +133,7 @@ static bool away_begin(tina_shard *shard, tina_isolate *owner, uint32_t index) {
     item->to = at->who;
     at->peer = peer;
     at->credit = credit;
-    owner_link(shard, owner, index);
+    monitor_owner_link(shard, owner, index);
     return true;
 }
 
@@ -130,31 +142,37 @@ static bool monitor_allowed(const tina_shard *shard) {
     return shard->monitor_pool.live - shard->watches < shard->spec->monitor_count;
 }
 
-tina_monitor monitor_set(tina_shard *shard, tina_isolate *owner, tina_handle who) {
+uint32_t monitor_take(tina_shard *shard, const tina_isolate *owner, tina_handle who) {
     tina_pool_ref ref;
     if (!monitor_allowed(shard) || tina_pool_take(&shard->monitor_pool, &ref) != TINA_POOL_OK) {
         COUNT(shard, monitors_refused, 1);
-        return (tina_monitor){0};
+        return NONE;
     }
     GAUGE(shard, monitors_in_use, shard->monitor_pool.live);
-    tina_isolate *watched = isolate_find(shard, who);
-    monitor_entry *at = &shard->monitors[ref.slot];
-    *at = (monitor_entry){
+    shard->monitors[ref.slot] = (monitor_entry){
         .who = who,
         .owner = isolate_index(shard, owner),
         .owner_prev = NONE,
         .who_prev = NONE,
         .credit = NONE,
     };
+    return ref.slot;
+}
+
+tina_monitor monitor_set(tina_shard *shard, tina_isolate *owner, tina_handle who) {
+    uint32_t index = monitor_take(shard, owner, who);
+    if (index == NONE)
+        return (tina_monitor){0};
+    tina_isolate *watched = isolate_find(shard, who);
     if (watched) {
-        owner_link(shard, owner, ref.slot);
-        watcher_link(shard, watched, ref.slot);
-    } else if (!away_begin(shard, owner, ref.slot)) {
-        monitor_give(shard, ref.slot);
+        monitor_owner_link(shard, owner, index);
+        watcher_link(shard, watched, index);
+    } else if (!away_begin(shard, owner, index)) {
+        monitor_give(shard, index);
         COUNT(shard, monitors_refused, 1);
         return (tina_monitor){0};
     }
-    return name_of(shard, ref.slot);
+    return monitor_name(shard, index);
 }
 
 uint32_t watch_set(tina_shard *shard, tina_isolate *watched, uint32_t peer, uint32_t credit) {
@@ -212,7 +230,7 @@ void monitors_late(tina_shard *shard, shard_link *link) {
         if ((int64_t)(link->in->messages.consumer.head - at->position) < 0)
             return;
         late_unlink(shard, index);
-        owner_unlink(shard, index);
+        monitor_owner_unlink(shard, index);
         down_append(shard, index, at->reason);
     }
 }
@@ -237,12 +255,13 @@ bool monitor_end(tina_shard *shard, tina_isolate *owner, tina_monitor monitor) {
     if (!tina_pool_holds(&shard->monitor_pool, ref) ||
         shard->monitors[ref.slot].owner != isolate_index(shard, owner))
         return false;
-    if (shard->monitors[ref.slot].down) {
+    const monitor_entry *at = &shard->monitors[ref.slot];
+    if (at->down)
         down_unlink(shard, owner, ref.slot);
-    } else {
-        owner_unlink(shard, ref.slot);
+    else
+        monitor_owner_unlink(shard, ref.slot);
+    if (!at->down || at->of_shard)
         who_unlink(shard, ref.slot);
-    }
     monitor_give(shard, ref.slot);
     return true;
 }
@@ -257,7 +276,7 @@ void monitors_tell(tina_shard *shard, tina_isolate *ended, tina_exit_reason reas
             watch_give(shard, index);
             continue;
         }
-        owner_unlink(shard, index);
+        monitor_owner_unlink(shard, index);
         down_append(shard, index, reason);
     }
 }
@@ -271,7 +290,11 @@ bool down_event(tina_shard *shard, tina_isolate *owner, tina_message *event) {
         return false;
     const monitor_entry *at = &shard->monitors[index];
     owner->down_first = at->owner_next;
-    event->down.monitor = name_of(shard, index);
+    if (at->of_shard) {
+        peer_event(shard, owner, index, event);
+        return true;
+    }
+    event->down.monitor = monitor_name(shard, index);
     event->down.who = at->who;
     event->down.reason = at->reason;
     monitor_give(shard, index);
@@ -290,6 +313,8 @@ void monitors_drop(tina_shard *shard, tina_isolate *ended) {
     while (ended->down_first != NONE) {
         uint32_t index = ended->down_first;
         ended->down_first = shard->monitors[index].owner_next;
+        if (shard->monitors[index].of_shard)
+            who_unlink(shard, index);
         monitor_give(shard, index);
     }
 }

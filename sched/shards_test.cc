@@ -184,6 +184,7 @@ enum {
 
 int breaks_wanted;
 std::atomic<int> breaks, answers, failures, strange, loans, locals;
+std::atomic<uint32_t> news_count, news_life;
 
 struct Victim {
     int dummy;
@@ -212,6 +213,8 @@ struct Peer {
 };
 
 tina_effect PeerInit(tina_ctx *ctx, void *, tina_bytes) {
+    tina_monitor monitor;
+    strange += tina_monitor_shard(ctx, 1, &monitor) != TINA_MONITOR_OK;
     tina_timer_set_periodic(ctx, 200000, 0);
     return tina_receive();
 }
@@ -273,6 +276,11 @@ tina_effect PeerHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
     case LOCAL:
         locals++;
         return tina_receive();
+    case TINA_SHARD_NEWS:
+        strange += m->shard.change != TINA_SHARD_RESTARTED || m->shard.life <= news_life;
+        news_count += m->shard.count;
+        news_life = m->shard.life;
+        return tina_receive();
     default:
         return tina_receive();
     }
@@ -301,11 +309,14 @@ TEST(Shards, AShardThatBreaksAgainAndAgainCostsItsPeerNothing) {
     }
     breaks_wanted = IsLong() ? 1000 : 50;
     breaks = answers = failures = strange = loans = locals = 0;
+    news_count = news_life = 0;
     Forget();
     EXPECT_EQ(tina_run_shards(specs, 2), 42);
     EXPECT_EQ(breaks, breaks_wanted);
     EXPECT_EQ(strange, 0);
     EXPECT_GT(loans, breaks_wanted);
+    EXPECT_GE(news_count, 1u);
+    EXPECT_GT(news_life, 1u);
     std::printf("%d breaks: %d calls answered, %d failed at once, %d buffers lent, %d local "
                 "messages\n",
                 breaks.load(), answers.load(), failures.load(), loans.load(), locals.load());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "sched/internal.h"
+#include "sched/links.h"
 
 static uint32_t list_verify(const tina_shard *shard, const ready_list *list) {
     uint32_t length = 0;
@@ -50,7 +51,8 @@ static uint32_t monitors_verify(const tina_shard *shard, uint32_t number) {
         TINA_ASSERT(shard->monitors[at].owner == number);
         TINA_ASSERT(!shard->monitors[at].down);
         TINA_ASSERT(isolate_find(shard, shard->monitors[at].who) != NULL ||
-                    tina_handle_shard(shard->monitors[at].who) != shard->number);
+                    tina_handle_shard(shard->monitors[at].who) != shard->number ||
+                    shard->monitors[at].of_shard);
         TINA_ASSERT(++count <= shard->monitor_pool.live);
     }
     for (uint32_t at = owner->down_first; at != NONE; at = shard->monitors[at].owner_next) {
@@ -61,6 +63,19 @@ static uint32_t monitors_verify(const tina_shard *shard, uint32_t number) {
     for (uint32_t at = owner->watcher_first; at != NONE; at = shard->monitors[at].who_next)
         TINA_ASSERT(shard->monitors[at].who.bits == owner->handle.bits);
     return count;
+}
+
+static void peer_monitors_verify(const tina_shard *shard) {
+    uint32_t count = 0;
+    for (uint32_t peer = 0; peer < shard->link_count; peer++)
+        for (uint32_t at = shard->links[peer].monitor_first; at != NONE;
+             at = shard->monitors[at].who_next) {
+            TINA_ASSERT(shard->monitors[at].of_shard);
+            TINA_ASSERT(shard->monitors[at].peer == peer);
+            TINA_ASSERT(shard->monitors[at].down == (shard->monitors[at].news.count > 0));
+            TINA_ASSERT(isolate_is_live(&shard->isolates[shard->monitors[at].owner]));
+            TINA_ASSERT(++count <= shard->monitor_pool.live);
+        }
 }
 
 static uint32_t transfers_verify(const tina_shard *shard, uint32_t number) {
@@ -143,6 +158,7 @@ void tina_shard_verify(const tina_shard *shard) {
     TINA_ASSERT(draining == shard->isolates_draining);
     TINA_ASSERT(messages + places_verify(shard) == shard->envelope_pool.live);
     TINA_ASSERT(timers == shard->user_timers);
+    peer_monitors_verify(shard);
     TINA_ASSERT(monitors + shard->watches == shard->monitor_pool.live);
     TINA_ASSERT(transfers + shard->lent == shard->transfer_pool.live + shard->borrowed);
     tina_pool_verify(&shard->envelope_pool);
