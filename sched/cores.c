@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,4 +75,18 @@ void tina_cores_read(tina_cores *cores) {
     if (cores->count == 0)
         cores->numbers[cores->count++] = 0;
     cores->quota = quota_least(cores->count);
+}
+
+bool tina_cores_shards(const tina_cores *cores, uint32_t shard_count, uint32_t *count,
+                       char sentence[TINA_SENTENCE_BYTES]) {
+    uint32_t all = cores->quota < TINA_SHARD_COUNT_MAX ? cores->quota : TINA_SHARD_COUNT_MAX;
+    *count = shard_count == TINA_SHARDS_ALL ? all : shard_count;
+    if (*count == 0)
+        *count = 1;
+    if (*count <= TINA_SHARD_COUNT_MAX)
+        return true;
+    tina_format(sentence, TINA_SENTENCE_BYTES,
+                "shard_count is %u, but a handle has room for %u; use fewer", *count,
+                TINA_SHARD_COUNT_MAX);
+    return false;
 }

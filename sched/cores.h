@@ -5,7 +5,10 @@
 #ifndef TINA_SCHED_CORES_H
 #define TINA_SCHED_CORES_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "sched/spec.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +24,11 @@ typedef struct tina_cores {
 
 // tina_cores_read never fails: what cannot be read limits nothing, and one core there is.
 void tina_cores_read(tina_cores *cores);
+
+// tina_cores_shards tells how many shards a spec's shard_count means here, or a sentence why so
+// many cannot be.
+bool tina_cores_shards(const tina_cores *cores, uint32_t shard_count, uint32_t *count,
+                       char sentence[TINA_SENTENCE_BYTES]);
 
 #ifdef __cplusplus
 }

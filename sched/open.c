@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/format.h"
+#include "sched/channels.h"
 #include "sched/internal.h"
 #include "sched/layout.h"
 #include "sched/links.h"
@@ -68,33 +69,9 @@ static tina_reactor_config reactor_config(const tina_spec *spec,
     };
 }
 
-// Three quarters of the budget are for messages, one for control, which is so large that no answer
-// ever lacks its place: of two lives of the asker, and room to spare for news.
-#define CREDITS_MAX 1024u
-
-typedef struct link_size {
-    uint32_t peers; // beside this shard
-    uint32_t credits;
-    uint32_t message_count; // of one inlet
-    uint32_t control_count;
-} link_size;
-
-static link_size link_measure(const tina_spec *spec, const tina_shard_options *options) {
-    link_size size = {.peers = options->shard_count > 1 ? options->shard_count - 1 : 0};
-    if (size.peers == 0)
-        return size;
-    uint64_t items = spec->channel_bytes / sizeof(tina_message) / size.peers;
-    uint64_t credits = items / 4 / 4;
-    uint64_t messages = items * 3 / 4;
-    size.credits = (uint32_t)(credits < 16 ? 16 : credits > CREDITS_MAX ? CREDITS_MAX : credits);
-    size.message_count = (uint32_t)tina_round_up_pow2(messages < 64 ? 64 : messages / 2 + 1);
-    size.control_count = (uint32_t)tina_round_up_pow2(4 * (uint64_t)size.credits + 8);
-    return size;
-}
-
 // Monitors that other shards may set on isolates of this one.
 static uint64_t monitors_of(const tina_spec *spec, const tina_shard_options *options) {
-    link_size links = link_measure(spec, options);
+    tina_channel_sizes links = tina_channels_measure(spec, options);
     return spec->monitor_count + (uint64_t)links.peers * links.credits;
 }
 
@@ -135,7 +112,7 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
     uint64_t monitor_count = monitors_of(spec, options);
     tina_pool_config monitors = number_pool(monitor_count);
     tina_pool_config transfers = number_pool(spec->transfer_count);
-    link_size links = link_measure(spec, options);
+    tina_channel_sizes links = tina_channels_measure(spec, options);
     uint64_t shards = links.peers ? links.peers + 1 : 0;
     uint64_t entries = transfer_entries_of(spec, options);
     uint64_t returns = shards * returns_of(spec);
@@ -176,8 +153,8 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
                                      isolates * sizeof(tina_node)},
         [TINA_PART_LINKS] = {"links to shards", shards, shards * sizeof(shard_link)},
         [TINA_PART_INLETS] = {"channels' ends", shards, shards * sizeof(tina_inlet)},
-        [TINA_PART_INLET_MESSAGES] = {"channels' messages", shards * links.message_count,
-                                      shards * links.message_count * sizeof(tina_message)},
+        [TINA_PART_INLET_MESSAGES] = {"channels' messages", links.message_sum,
+                                      links.message_sum * sizeof(tina_message)},
         [TINA_PART_INLET_CONTROL] = {"channels' control", shards * links.control_count,
                                      shards * links.control_count * sizeof(tina_message)},
         [TINA_PART_INLET_RETURNS] = {"channels' returning buffers", returns,
@@ -266,20 +243,26 @@ static void transfers_build(tina_shard *shard, const shard_carver *carver) {
         shard->transfers[i] = (transfer_entry){.owner = NONE};
 }
 
-static void inlet_build(tina_inlet *inlet, uint32_t number, const link_size *size,
-                        tina_message *messages, tina_message *control, uint64_t *returns,
-                        uint32_t return_count) {
-    tina_ring_init(&inlet->returns, returns + (size_t)number * return_count, return_count,
-                   sizeof(uint64_t), 0);
-    tina_ring_init(&inlet->messages, messages + (size_t)number * size->message_count,
-                   size->message_count, sizeof(tina_message), 0);
-    tina_ring_init(&inlet->control, control + (size_t)number * size->control_count,
-                   size->control_count, sizeof(tina_message), 0);
+// The memory of rings, from which the inlets take theirs one after the other.
+typedef struct inlet_memory {
+    tina_message *messages;
+    tina_message *control;
+    uint64_t *returns;
+} inlet_memory;
+
+static void inlet_build(tina_inlet *inlet, inlet_memory *memory, uint32_t message_count,
+                        uint32_t control_count, uint32_t return_count) {
+    tina_ring_init(&inlet->messages, memory->messages, message_count, sizeof(tina_message), 0);
+    tina_ring_init(&inlet->control, memory->control, control_count, sizeof(tina_message), 0);
+    tina_ring_init(&inlet->returns, memory->returns, return_count, sizeof(uint64_t), 0);
+    memory->messages += message_count;
+    memory->control += control_count;
+    memory->returns += return_count;
     tina_sleeper_init(&inlet->sleeper);
 }
 
 static void links_build(tina_shard *shard, const shard_carver *carver) {
-    link_size size = link_measure(carver->spec, carver->options);
+    tina_channel_sizes size = tina_channels_measure(carver->spec, carver->options);
     shard->options = *carver->options;
     if (size.peers == 0)
         return;
@@ -289,15 +272,17 @@ static void links_build(tina_shard *shard, const shard_carver *carver) {
     shard->link_share = share > 0 ? share : 1;
     shard->links = carve(carver, TINA_PART_LINKS);
     shard->inlets = carve(carver, TINA_PART_INLETS);
-    tina_message *messages = carve(carver, TINA_PART_INLET_MESSAGES);
-    tina_message *control = carve(carver, TINA_PART_INLET_CONTROL);
-    uint64_t *returns = carve(carver, TINA_PART_INLET_RETURNS);
+    inlet_memory memory;
+    memory.messages = carve(carver, TINA_PART_INLET_MESSAGES);
+    memory.control = carve(carver, TINA_PART_INLET_CONTROL);
+    memory.returns = carve(carver, TINA_PART_INLET_RETURNS);
     credit_entry *credits = carve(carver, TINA_PART_CREDITS);
     request_entry *requests = carve(carver, TINA_PART_REQUESTS);
     shard->remote_calls = carve(carver, TINA_PART_REMOTE_CALLS);
     for (uint32_t i = 0; i < shard->link_count; i++) {
-        inlet_build(&shard->inlets[i], i, &size, messages, control, returns,
-                    (uint32_t)returns_of(carver->spec));
+        inlet_build(&shard->inlets[i], &memory,
+                    tina_channel_messages(carver->spec, carver->options, &size, i),
+                    size.control_count, (uint32_t)returns_of(carver->spec));
         shard->links[i] = (shard_link){
             .credits = credits + (size_t)i * size.credits,
             .requests = requests + (size_t)i * size.credits,
@@ -357,6 +342,9 @@ static void shard_build(tina_shard *shard, const shard_carver *carver) {
 int tina_shard_open(tina_arena *arena, const tina_spec *resolved, const tina_shard_options *options,
                     tina_shard **opened, char sentence[TINA_SENTENCE_BYTES]) {
     const shard_carver carver = {arena, resolved, options};
+    if (!tina_channels_fit(resolved, options->number,
+                           options->shard_count ? options->shard_count : 1, sentence))
+        return -22; // EINVAL, without the OS's header
     if (tina_shard_bytes(resolved, options) > tina_arena_size(arena) - tina_arena_used(arena)) {
         tina_format(sentence, TINA_SENTENCE_BYTES,
                     "the arena has %zu bytes, but the spec needs %llu; reserve tina_shard_bytes",

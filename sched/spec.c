@@ -7,6 +7,7 @@
 #include "core/assert.h"
 #include "core/bits.h"
 #include "core/format.h"
+#include "sched/channels.h"
 #include "sched/ctx.h"
 #include "sched/spec_tree.h"
 
@@ -188,7 +189,7 @@ bool tina_spec_resolve(const tina_spec *spec, tina_spec *resolved,
         return spec_refuse(sentence, "backend is %d, which is none; use one of TINA_BACKEND_...",
                            (int)spec->backend);
     if (!counts_accept(spec, sentence) || !types_accept(spec, sentence) ||
-        !tree_accepts(spec, sentence))
+        !tree_accepts(spec, sentence) || !tina_channels_accept(spec, sentence))
         return false;
     *resolved = *spec;
     defaults_fill(resolved);

@@ -67,6 +67,13 @@ typedef enum tina_backend {
 // tina_backend_parse reads "auto", "io_uring" or "epoll"; false when text is none of them.
 bool tina_backend_parse(const char *text, tina_backend *backend);
 
+// How much may wait in the channel from one shard to another.
+typedef struct tina_channel {
+    uint32_t from;
+    uint32_t to;
+    uint32_t message_count; // a power of two
+} tina_channel;
+
 typedef struct tina_spec {
     const char *name; // of the program; default "tina"
 
@@ -96,7 +103,11 @@ typedef struct tina_spec {
     uint32_t call_max;           // ctx calls in one handler at most; default 65,536
 
     uint64_t channel_bytes; // what other shards may have sent and this one not received, together;
-                            // default 4 MiB
+                            // default 4 MiB, shared evenly by those that `channels` does not
+                            // name
+    const tina_channel *channels; // of pairs that need more or less; shards with a spec each look
+                                  // for those to them in their own
+    uint32_t channel_count;
     uint64_t handler_soft_ns;   // CPU time of one handler until it is reported; default 100 ms
     uint64_t handler_hard_ns;   // ... until its isolate is killed; default 1 s; either may be
                                 // TINA_HANDLER_UNLIMITED

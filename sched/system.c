@@ -19,6 +19,7 @@
 #include "core/assert.h"
 #include "core/format.h"
 #include "sched/backend.h"
+#include "sched/channels.h"
 #include "sched/cores.h"
 #include "sched/member.h"
 
@@ -394,27 +395,14 @@ static int system_run(const tina_spec *specs, uint32_t count, const tina_cores *
     return status;
 }
 
-static uint32_t count_most(const tina_cores *cores) {
-    return cores->quota < TINA_SHARD_COUNT_MAX ? cores->quota : TINA_SHARD_COUNT_MAX;
-}
-
 uint32_t tina_shards_all(void) {
+    char sentence[TINA_SENTENCE_BYTES];
     tina_cores cores;
+    uint32_t count;
     tina_cores_read(&cores);
-    return count_most(&cores);
-}
-
-static bool count_choose(const tina_spec *spec, const tina_cores *cores, uint32_t *count,
-                         char sentence[TINA_SENTENCE_BYTES]) {
-    *count = spec->shard_count == TINA_SHARDS_ALL ? count_most(cores) : spec->shard_count;
-    if (*count == 0)
-        *count = 1;
-    if (*count <= TINA_SHARD_COUNT_MAX)
-        return true;
-    tina_format(sentence, TINA_SENTENCE_BYTES,
-                "shard_count is %u, but a handle has room for %u; use fewer", *count,
-                TINA_SHARD_COUNT_MAX);
-    return false;
+    bool possible = tina_cores_shards(&cores, TINA_SHARDS_ALL, &count, sentence);
+    TINA_ASSERT(possible);
+    return count;
 }
 
 // What the table of borrowed buffers takes for granted.
@@ -453,7 +441,10 @@ static int specs_run(const tina_spec *specs, uint32_t spec_count, uint32_t count
     bool accepted = true;
     for (uint32_t i = 0; i < count && accepted; i++)
         accepted = tina_spec_resolve(&specs[spec_count > 1 ? i : 0], &resolved[i], sentence);
-    accepted = accepted && specs_agree(resolved, count, sentence);
+    for (uint32_t i = 0; i < count && accepted; i++)
+        accepted = tina_channels_fit(&resolved[i], i, count, sentence);
+    accepted = accepted && tina_channels_agree(resolved, count, sentence) &&
+               specs_agree(resolved, count, sentence);
     int status = accepted ? system_run(resolved, count, cores) : refuse(&specs[0], sentence);
     tina_arena_release(&memory);
     return status;
@@ -464,7 +455,7 @@ int tina_run(const tina_spec *spec) {
     tina_cores cores;
     uint32_t count;
     tina_cores_read(&cores);
-    if (!count_choose(spec, &cores, &count, sentence))
+    if (!tina_cores_shards(&cores, spec->shard_count, &count, sentence))
         return refuse(spec, sentence);
     return specs_run(spec, 1, count, &cores);
 }
