@@ -7,6 +7,7 @@
 #define TINA_H
 
 #include "core/handle.h"
+#include "core/key.h"
 #include "reactor/io.h"
 #include "sched/children.h"
 #include "sched/ctx.h"
