@@ -4,7 +4,8 @@
 //
 // Names say the order: a load is relaxed or acquire, a store relaxed or release. The only stronger
 // operations are sequentially consistent: exchange, for the sleep protocol (publish, then look at
-// the sleeper's flag), and fetch_add, for what shards count together while they boot.
+// the sleeper's flag), fetch_or, for bits that several set and one takes, and fetch_add, for what
+// shards count together while they boot.
 // ring/memory_model_test replaces this header, through its include guard, by a model in which a
 // load may return any value that C11 allows; so code under that test must use nothing but these
 // names, and fetch_add is not among them there.
@@ -42,6 +43,9 @@ typedef std::atomic<uint64_t> tina_atomic_u64;
     static inline type name##_exchange(name *a, type value) {                                      \
         return a->exchange(value, std::memory_order_seq_cst);                                      \
     }                                                                                              \
+    static inline type name##_fetch_or(name *a, type value) {                                      \
+        return a->fetch_or(value, std::memory_order_seq_cst);                                      \
+    }                                                                                              \
     static inline type name##_fetch_add(name *a, type value) {                                     \
         return a->fetch_add(value, std::memory_order_seq_cst);                                     \
     }
@@ -70,6 +74,9 @@ typedef _Atomic(uint64_t) tina_atomic_u64;
     }                                                                                              \
     static inline type name##_exchange(name *a, type value) {                                      \
         return atomic_exchange_explicit(a, value, memory_order_seq_cst);                           \
+    }                                                                                              \
+    static inline type name##_fetch_or(name *a, type value) {                                      \
+        return atomic_fetch_or_explicit(a, value, memory_order_seq_cst);                           \
     }                                                                                              \
     static inline type name##_fetch_add(name *a, type value) {                                     \
         return atomic_fetch_add_explicit(a, value, memory_order_seq_cst);                          \

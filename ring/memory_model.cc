@@ -76,7 +76,8 @@ bool IsEnabled(const State &state, size_t thread) {
     }
 }
 
-void AppendStore(State *state, size_t thread, const Operation &operation, const View &carried) {
+void AppendStore(State *state, size_t thread, const Operation &operation, const View &carried,
+                 uint64_t value) {
     Location &location = state->locations[operation.location];
     if (location.store_count == kStoreMax) {
         Fatal("a location's stores are full");
@@ -84,7 +85,7 @@ void AppendStore(State *state, size_t thread, const Operation &operation, const 
     View &view = state->threads[thread].view;
     view.store[operation.location] = static_cast<uint8_t>(location.store_count);
     Store &store = location.stores[location.store_count++];
-    store.value = operation.value;
+    store.value = value;
     store.released = carried;
     if (operation.releases) {
         store.released.Join(view);
@@ -110,7 +111,8 @@ void Execute(State *state, size_t thread_index, size_t store_index) {
         Site site;
         site.function = operation.function;
         site.line = operation.line;
-        site.is_exchange = operation.kind == OperationKind::kExchange;
+        site.is_exchange =
+            operation.kind == OperationKind::kExchange || operation.kind == OperationKind::kFetchOr;
         search->result.sites.insert(site);
     }
     const Store read = state->locations[operation.location].stores[store_index];
@@ -124,18 +126,21 @@ void Execute(State *state, size_t thread_index, size_t store_index) {
         }
         break;
     case OperationKind::kStore:
-        AppendStore(state, thread_index, operation, View());
+        AppendStore(state, thread_index, operation, View(), operation.value);
         break;
     case OperationKind::kSignal:
     case OperationKind::kWait:
     case OperationKind::kExchange:
+    case OperationKind::kFetchOr:
         result = read.value;
         thread.view.store[operation.location] = static_cast<uint8_t>(store_index);
         if (operation.acquires) {
             thread.view.Join(read.released);
         }
         // A read-modify-write continues the release sequence of what it read.
-        AppendStore(state, thread_index, operation, read.released);
+        AppendStore(state, thread_index, operation, read.released,
+                    operation.kind == OperationKind::kFetchOr ? result | operation.value
+                                                              : operation.value);
         break;
     case OperationKind::kAwaitChange:
         thread.view.store[operation.location]++;
@@ -159,8 +164,8 @@ Name NameOf(const State &state) {
 }
 
 void Report(const std::string &what) {
-    static const char *const kNames[] = {"load",   "store", "exchange", "await change",
-                                         "signal", "wait",  "end"};
+    static const char *const kNames[] = {"load",         "store",  "exchange", "fetch or",
+                                         "await change", "signal", "wait",     "end"};
     std::string &failure = search->result.failure;
     failure = what;
     for (const Step &step : search->trace) {

@@ -18,9 +18,9 @@
 // Exactness. The model forbids cycles of program order and reads-from, as RC11 does (Lahav et al.,
 // "Repairing sequential consistency in C/C++11", PLDI 2017), and appends to modification order as
 // steps run. The second loses nothing where a location has one plain writer, or is written by
-// read-modify-writes only; the model checks that. A sequentially consistent exchange is explored as
-// acquire and release only: what holds here holds for the stronger one. Plain stores do not
-// continue release sequences (C++20, weaker than C11).
+// read-modify-writes only; the model checks that. A sequentially consistent one of those is
+// explored as acquire and release only: what holds here holds for the stronger one. Plain stores do
+// not continue release sequences (C++20, weaker than C11).
 
 #ifndef TINA_RING_MEMORY_MODEL_H
 #define TINA_RING_MEMORY_MODEL_H
@@ -38,14 +38,14 @@ namespace model {
 enum class Weakening {
     kNone,
     kRelaxed, // the operation orders nothing
-    kSplit,   // an exchange is a load, acquire, and then a store, release
+    kSplit,   // a read-modify-write is a load, acquire, and then a store, release
 };
 
 // A place in the source that orders something.
 struct Site {
     const char *function = "";
     int line = 0;
-    bool is_exchange = false;
+    bool is_exchange = false; // or fetch_or
 
     bool operator<(const Site &other) const {
         int order = strcmp(function, other.function);

@@ -18,7 +18,7 @@
 namespace model {
 
 constexpr size_t kThreadMax = 3;
-constexpr size_t kLocationMax = 6;
+constexpr size_t kLocationMax = 7;
 constexpr size_t kStoreMax = 24;
 constexpr size_t kCellMax = 8;
 constexpr size_t kLogMax = 96;
@@ -65,6 +65,7 @@ enum class OperationKind {
     kLoad,
     kStore,
     kExchange,
+    kFetchOr,
     kAwaitChange,
     kSignal,
     kWait,

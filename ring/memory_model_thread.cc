@@ -159,16 +159,25 @@ void model_store(void *location, uint64_t value, enum model_order order, const c
     Perform(store);
 }
 
-uint64_t model_exchange(void *location, uint64_t value, const char *function, int line) {
+static uint64_t ReadModifyWrite(model::OperationKind kind, void *location, uint64_t value,
+                                const char *function, int line) {
     using namespace model;
-    Operation exchange =
-        Make(OperationKind::kExchange, location, value, MODEL_ACQUIRE_RELEASE, function, line);
-    if (!IsWeak(exchange, Weakening::kSplit)) {
-        return Perform(exchange);
+    Operation whole = Make(kind, location, value, MODEL_ACQUIRE_RELEASE, function, line);
+    if (!IsWeak(whole, Weakening::kSplit)) {
+        return Perform(whole);
     }
     uint64_t read = Perform(Make(OperationKind::kLoad, location, 0, MODEL_ACQUIRE, function, line));
-    Perform(Make(OperationKind::kStore, location, value, MODEL_RELEASE, function, line));
+    uint64_t written = kind == OperationKind::kFetchOr ? read | value : value;
+    Perform(Make(OperationKind::kStore, location, written, MODEL_RELEASE, function, line));
     return read;
+}
+
+uint64_t model_exchange(void *location, uint64_t value, const char *function, int line) {
+    return ReadModifyWrite(model::OperationKind::kExchange, location, value, function, line);
+}
+
+uint64_t model_fetch_or(void *location, uint64_t value, const char *function, int line) {
+    return ReadModifyWrite(model::OperationKind::kFetchOr, location, value, function, line);
 }
 
 void model_assert_failed(const char *condition, const char *file, int line) {

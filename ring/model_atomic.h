@@ -47,6 +47,7 @@ uint64_t model_load(const void *location, enum model_order order, const char *fu
 void model_store(void *location, uint64_t value, enum model_order order, const char *function,
                  int line);
 uint64_t model_exchange(void *location, uint64_t value, const char *function, int line);
+uint64_t model_fetch_or(void *location, uint64_t value, const char *function, int line);
 TINA_NORETURN void model_assert_failed(const char *condition, const char *file, int line);
 
 #undef TINA_ASSERT
@@ -61,6 +62,8 @@ TINA_NORETURN void model_assert_failed(const char *condition, const char *file, 
     model_store(&(a)->u64, value, MODEL_RELEASE, __func__, __LINE__)
 #define tina_atomic_u32_store_relaxed(a, value)                                                    \
     model_store(&(a)->u32, value, MODEL_RELAXED, __func__, __LINE__)
+#define tina_atomic_u64_exchange(a, value) model_exchange(&(a)->u64, value, __func__, __LINE__)
+#define tina_atomic_u64_fetch_or(a, value) model_fetch_or(&(a)->u64, value, __func__, __LINE__)
 #define tina_atomic_u32_exchange(a, value)                                                         \
     ((uint32_t)model_exchange(&(a)->u32, value, __func__, __LINE__))
 
