@@ -121,6 +121,35 @@ TEST(Link, MessagesWaitForEnvelopesAndAreNotLost) {
     EXPECT_GT(duo.counters(1).arrivals_waited, 0u);
 }
 
+// A loop that sleeps when there is nothing to do comes back for messages that waited for envelopes
+// which the same tick's handlers gave back.
+TEST(Link, MessagesThatWaitedForEnvelopesDoNotWaitForSomethingElseToHappen) {
+    Duo duo;
+    duo.play[1].type.mailbox_max = 64;
+    duo.play[1].spec.message_count = 8;
+    duo.start[1] = [](tina_ctx *) { return tina_receive(); }; // no timer
+    uint32_t handled = 0;
+    duo.receive[1] = [&](tina_ctx *, const tina_message *) {
+        handled++;
+        return tina_receive();
+    };
+    duo.Open();
+    duo.act[0] = [&](tina_ctx *ctx) {
+        for (int i = 0; i < 32; i++)
+            EXPECT_EQ(tina_send(ctx, duo.handle[1], 1, nullptr, 0), TINA_SEND_OK);
+        return tina_receive();
+    };
+    duo.cluster->Pass(2000);
+    duo.cluster->Turn(0);
+    ASSERT_FALSE(duo.act[0]);
+    for (bool sleeps = false; !sleeps;) {
+        sleeps = !duo.cluster->Turn(1).busy && tina_shard_doze(duo.cluster->shard(1));
+        tina_shard_rouse(duo.cluster->shard(1));
+    }
+    EXPECT_EQ(handled, 32u);
+    EXPECT_GT(duo.counters(1).arrivals_waited, 0u);
+}
+
 TEST(Link, OnlyASleeperIsWokenAndOnceABatch) {
     Duo duo;
     duo.Open();

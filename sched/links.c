@@ -206,9 +206,16 @@ void links_quarantine(tina_shard *shard) {
     }
 }
 
+// Whether what stayed in a ring could be taken by now: handlers may have given envelopes back.
+static bool link_could_go_on(const tina_shard *shard, const shard_link *link) {
+    bool has_room = link->envelopes_in_use < shard->link_share &&
+                    shard->envelope_pool.live < shard->envelope_pool.slot_count;
+    return link->behind || (link->starved && has_room);
+}
+
 bool links_are_behind(const tina_shard *shard) {
     for (uint32_t peer = 0; peer < shard->link_count; peer++)
-        if (shard->links[peer].in && shard->links[peer].behind)
+        if (shard->links[peer].in && link_could_go_on(shard, &shard->links[peer]))
             return true;
     return false;
 }
