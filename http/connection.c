@@ -87,7 +87,7 @@ static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_mess
     case TINA_IO_SENDFILE_DONE:
     case TINA_IO_CLOSE_DONE:
         return file_done(ctx, self, m);
-    case TINA_YIELDED: // the file could not be opened yet
+    case TINA_YIELDED: // the op on the file had no place yet
         return file_next(self);
     case TINA_SHUTDOWN:
         return told_to_shut_down(ctx, self);
@@ -312,7 +312,7 @@ static tina_effect file_next(connection *self) {
 static tina_effect file_done(tina_ctx *ctx, connection *self, const tina_message *m) {
     http_context *context = self->context;
     TINA_ASSERT(self->state == CONNECTION_FILE);
-    if (context->file.state == HTTP_FILE_OPEN && m->io.result == TINA_IO_OPS_FULL)
+    if (m->io.result == TINA_IO_OPS_FULL) // other requests' opens and stats have all places
         return tina_yield();
     uint64_t asked = context->file.left < SEND_BYTES_MAX ? context->file.left : SEND_BYTES_MAX;
     bool sending = context->file.state == HTTP_FILE_SEND;

@@ -268,12 +268,12 @@ TEST_F(File, WhatCannotBeReadIsCutOff) {
 
 TEST_F(File, ManyAtOnceWaitTheirTurn) {
     std::vector<std::unique_ptr<Client>> clients;
-    site.control().hold = true;
     for (int i = 0; i < 200; i++)
         clients.emplace_back(new Client(site));
-    site.control().hold = false;
+    site.control().hold = true; // so that all requests are here at once
     for (auto &client : clients)
         client->push("GET /plain/a.txt HTTP/1.1\r\nHost: h\r\n\r\n");
+    site.control().hold = false;
     for (auto &client : clients) {
         EXPECT_TRUE(EndsWith(client->take(), "hello"));
         client->close();
