@@ -64,8 +64,11 @@ static bool rename_is_in_range(const tina_io_op *op) {
 
 static bool open_is_in_range(const tina_io_op *op) {
     uint32_t write_only = TINA_OPEN_TRUNCATE | TINA_OPEN_APPEND;
-    uint32_t all = 2 * TINA_OPEN_DIRECTORY - 1;
-    return (op->how & ~all) == 0 && (op->how & FD_FULL) != 0 && op->bytes <= 07777 &&
+    uint32_t all = 2 * TINA_OPEN_NO_LINKS - 1;
+    return (op->how & ~all) == 0 &&
+           ((op->how & TINA_OPEN_NO_LINKS) == 0 ||
+            op->how == (TINA_OPEN_READ | TINA_OPEN_NO_LINKS)) &&
+           (op->how & FD_FULL) != 0 && op->bytes <= 07777 &&
            ((op->how & TINA_OPEN_WRITE) != 0 || (op->how & write_only) == 0) &&
            ((op->how & TINA_OPEN_CREATE) != 0 || (op->how & TINA_OPEN_EXCLUSIVE) == 0) &&
            path_is_in_range(op->data, TINA_PATH_BYTES_MAX);

@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/assert.h"
@@ -51,9 +53,16 @@ static int32_t rename_do(const char *from) {
     return or_errno(rename(from, from + strlen(from) + 1));
 }
 
+static int os_open(const tina_backend_op *op) {
+    if (op->how & TINA_OPEN_NO_LINKS) // glibc has no wrapper
+        return (int)syscall(SYS_openat2, AT_FDCWD, op->data, tina_os_open_no_links(),
+                            sizeof(struct open_how));
+    return open(op->data, tina_os_open_flags(op->how), (mode_t)op->bytes);
+}
+
 static int32_t open_do(tina_epoll_job *job) {
     struct stat opened;
-    int fd = open(job->op.data, tina_os_open_flags(job->op.how), (mode_t)job->op.bytes);
+    int fd = os_open(&job->op);
     int32_t result = or_errno(fd);
     job->is_file = fd >= 0 && fstat(fd, &opened) == 0 &&
                    (S_ISREG(opened.st_mode) || S_ISDIR(opened.st_mode) || S_ISBLK(opened.st_mode));

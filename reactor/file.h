@@ -21,6 +21,9 @@
 #define TINA_OPEN_TRUNCATE  16u // with WRITE: cut it to no bytes
 #define TINA_OPEN_APPEND    32u // with WRITE: every write goes to its end, whatever the offset
 #define TINA_OPEN_DIRECTORY 64u // fail with -ENOTDIR when it is something else
+#define TINA_OPEN_NO_LINKS                                                                         \
+    128u // with READ alone: fail with -ELOOP when any part of the path is a
+         // symbolic link, so that what is opened lies where the path says
 
 // The place in a file where the last read or write ended, which is the only one that a FIFO or a
 // terminal has.

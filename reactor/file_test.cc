@@ -589,6 +589,26 @@ TEST_P(KernelFile, AFifoIsOpenedAtOnceAndAReadOfItWaits) {
               0);
 }
 
+TEST_P(KernelFile, LinksAreNotFollowedWhereThatIsAskedFor) {
+    const uint32_t no_links = TINA_OPEN_READ | TINA_OPEN_NO_LINKS;
+    open();
+    tina_reactor_owner owner = owner_of(1);
+    (void)file(&owner, "a", kNew);
+    std::string file_link = path("link");
+    std::string directory_link = path("up");
+    ASSERT_EQ(symlink("a", file_link.c_str()), 0);
+    ASSERT_EQ(symlink(".", directory_link.c_str()), 0);
+    EXPECT_EQ(opened(&owner, path("a"), no_links).result, 0);
+    EXPECT_EQ(opened(&owner, file_link, TINA_OPEN_READ).result, 0);
+    EXPECT_EQ(opened(&owner, file_link, no_links).result, -ELOOP);
+    EXPECT_EQ(opened(&owner, path("up/a"), TINA_OPEN_READ).result, 0);
+    EXPECT_EQ(opened(&owner, path("up/a"), no_links).result, -ELOOP);
+    EXPECT_EQ(opened(&owner, path("none"), no_links).result, -ENOENT);
+    for (uint32_t more : {TINA_OPEN_WRITE, TINA_OPEN_DIRECTORY})
+        EXPECT_EQ(rig->refused(&owner, tina_op_open(file_link.c_str(), no_links | more, 0)),
+                  TINA_IO_BAD_OP);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, KernelFile, every_kernel_variant(), variant_name);
 
 } // namespace

@@ -5,6 +5,7 @@
 #include "reactor/os_file.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -19,6 +20,12 @@ int tina_os_open_flags(uint32_t how) {
     flags |= (how & TINA_OPEN_APPEND) != 0 ? O_APPEND : 0;
     flags |= (how & TINA_OPEN_DIRECTORY) != 0 ? O_DIRECTORY : 0;
     return flags;
+}
+
+struct open_how *tina_os_open_no_links(void) {
+    static struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                                  .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    return &how;
 }
 
 uint32_t tina_os_stat_mask(void) {

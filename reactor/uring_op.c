@@ -108,7 +108,10 @@ void tina_uring_prepare(const tina_uring_kernel *kernel, tina_uring_places *plac
         sendto_prepare(places, sqe, op);
         break;
     case TINA_OP_OPEN:
-        io_uring_prep_openat(sqe, AT_FDCWD, op->data, tina_os_open_flags(op->how), op->bytes);
+        if (op->how & TINA_OPEN_NO_LINKS)
+            io_uring_prep_openat2(sqe, AT_FDCWD, op->data, tina_os_open_no_links());
+        else
+            io_uring_prep_openat(sqe, AT_FDCWD, op->data, tina_os_open_flags(op->how), op->bytes);
         break;
     case TINA_OP_READ:
         io_uring_prep_read(sqe, op->os_fd, NULL, op->bytes, op->offset);
