@@ -290,7 +290,8 @@ static tina_effect file_next(connection *self) {
     TINA_ASSERT(self->state == CONNECTION_FILE);
     switch ((http_file_state)file->state) {
     case HTTP_FILE_OPEN:
-        return tina_io(tina_op_open(file->path, TINA_OPEN_READ, 0));
+        return tina_io(tina_op_open(
+            file->path, TINA_OPEN_READ | (file->directory ? TINA_OPEN_NO_LINKS : 0), 0));
     case HTTP_FILE_STAT:
         return tina_io(tina_op_stat(file->fd, &file->stat));
     case HTTP_FILE_SEND: {

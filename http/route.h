@@ -32,7 +32,8 @@ typedef struct http_route {
 
     // Instead of a handler: GET and HEAD are answered with files of this directory, by the "*name"
     // that the pattern ends with; a directory's with its index.html. Static; without a slash at the
-    // end.
+    // end. Symbolic links are not followed, so that nothing outside is reached; nor are those in
+    // its own path.
     const char *directory;
 } http_route;
 
