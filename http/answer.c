@@ -25,6 +25,7 @@ static turn context_turn(http_shard *shard, http_context *context);
 static turn file_turn(http_shard *shard, http_context *context);
 static turn more_await(http_context *context);
 static turn head_admit(http_shard *shard, http_context *context);
+static turn hooks_run(http_shard *shard, http_context *context, uint64_t limit, bool *passed);
 static http_handler route_handler(const http_route *route);
 static turn unrouted_refuse(http_shard *shard, http_context *context);
 static turn piece_take(http_shard *shard, http_context *context);
@@ -32,6 +33,8 @@ static turn whole_take(http_shard *shard, http_context *context);
 static turn failure_take(http_shard *shard, http_context *context);
 static turn refuse(http_shard *shard, http_context *context, int status);
 static turn handler_run(http_shard *shard, http_context *context, http_handler handler);
+static void handler_prepare(http_context *context);
+static turn step_take(http_shard *shard, http_context *context, http_step step);
 static const char *step_fault(const http_context *context, http_step step);
 static turn fault_answer(http_shard *shard, http_context *context);
 static turn answered(http_shard *shard, http_context *context);
@@ -39,6 +42,7 @@ static bool body_is_left(const http_parser *parser);
 static void unrouted_answer(const http_shard *shard, const http_request *request,
                             http_response *response);
 static void response_open(http_shard *shard, http_context *context);
+static void response_ready(http_shard *shard, http_context *context);
 static void response_keep(http_context *context);
 static void request_end(http_shard *shard, http_context *context);
 
@@ -202,13 +206,17 @@ static turn head_admit(http_shard *shard, http_context *context) {
     const http_route *route = request->match.route;
     if (head->expects_other)
         return refuse(shard, context, 417);
-    if (head->expects_continue && route == NULL)
-        return unrouted_refuse(shard, context);
     uint64_t limit = shard->program->server.body_limit;
     if (route != NULL && route->body_limit != 0)
         limit = route->body_limit;
     if (route != NULL && route->state_bytes > 0)
         memset(request->state, 0, route->state_bytes);
+    bool passed = true;
+    turn hooked = hooks_run(shard, context, limit, &passed);
+    if (!passed)
+        return hooked;
+    if (head->expects_continue && route == NULL)
+        return unrouted_refuse(shard, context);
     if (route != NULL && !route->streamed) {
         http_parser_limit_body(parser, limit);
         return TURN_ON;
@@ -218,8 +226,28 @@ static turn head_admit(http_shard *shard, http_context *context) {
         return TURN_ON;
     request->body = (tina_bytes){NULL, 0};
     request->body_ended = false;
-    response_open(shard, context);
+    response_ready(shard, context);
     return handler_run(shard, context, route_handler(route));
+}
+
+// What is left of the body when a hook has answered goes the way of a streamed one's.
+static turn hooks_run(http_shard *shard, http_context *context, uint64_t limit, bool *passed) {
+    http_request *request = &context->request;
+    const http_route *route = request->match.route;
+    request->group_bits = http_groups_of(request->groups, route != NULL ? route->pattern : NULL);
+    if (request->group_bits == 0)
+        return TURN_ON;
+    request->body = (tina_bytes){NULL, 0};
+    request->body_ended = false;
+    response_open(shard, context);
+    context->opened = true;
+    handler_prepare(context);
+    http_step step = http_hooks_before(request, &context->response);
+    *passed = step.kind == HTTP_STEP_PASS && context->response.fault == NULL;
+    if (*passed)
+        return TURN_ON;
+    http_parser_stream_body(&context->parser, limit);
+    return step_take(shard, context, step);
 }
 
 static http_handler route_handler(const http_route *route) {
@@ -228,7 +256,7 @@ static http_handler route_handler(const http_route *route) {
 
 // The client holds its body back until it is wanted, and nobody wants it.
 static turn unrouted_refuse(http_shard *shard, http_context *context) {
-    response_open(shard, context);
+    response_ready(shard, context);
     context->response.close = true;
     unrouted_answer(shard, &context->request, &context->response);
     response_keep(context);
@@ -254,7 +282,7 @@ static turn whole_take(http_shard *shard, http_context *context) {
     request->body_ended = true;
     if (context->phase == HTTP_PHASE_READING)
         return handler_run(shard, context, context->response.next);
-    response_open(shard, context);
+    response_ready(shard, context);
     if (request->match.route != NULL)
         return handler_run(shard, context, route_handler(request->match.route));
     unrouted_answer(shard, request, &context->response);
@@ -281,14 +309,21 @@ static turn refuse(http_shard *shard, http_context *context, int status) {
 
 // What is in scratch lasts for one handler.
 static turn handler_run(http_shard *shard, http_context *context, http_handler handler) {
+    handler_prepare(context);
+    return step_take(shard, context, handler(&context->request, &context->response));
+}
+
+static void handler_prepare(http_context *context) {
     http_request *request = &context->request;
-    http_response *response = &context->response;
     request->scratch_used = 0;
     request->scratch_short = false;
     request->path = NULL;
-    http_response_move(response, context->out + context->out_bytes);
-    response->body_left = body_is_left(&context->parser);
-    http_step step = handler(request, response);
+    http_response_move(&context->response, context->out + context->out_bytes);
+    context->response.body_left = body_is_left(&context->parser);
+}
+
+static turn step_take(http_shard *shard, http_context *context, http_step step) {
+    http_response *response = &context->response;
     if (response->fault == NULL)
         response->fault = step_fault(context, step);
     if (response->fault != NULL)
@@ -399,6 +434,18 @@ static void response_open(http_shard *shard, http_context *context) {
     response->close = context->last || head == NULL || !head->keep_alive;
 }
 
+// Fields that hooks have set stay.
+static void response_ready(http_shard *shard, http_context *context) {
+    http_response *response = &context->response;
+    if (!context->opened) {
+        response_open(shard, context);
+        return;
+    }
+    http_response_move(response, context->out + context->out_bytes);
+    response->wall_s = tina_wall_s(context->request.ctx);
+    response->close = response->close || context->last;
+}
+
 static void response_keep(http_context *context) {
     http_response *response = &context->response;
     context->begun = context->begun || response->bytes > 0;
@@ -411,6 +458,9 @@ static void request_end(http_shard *shard, http_context *context) {
     http_room_give(shard, context);
     http_parser_advance(&context->parser);
     context->phase = HTTP_PHASE_RECEIVING;
+    context->request.group_bits = 0;
+    context->request.id = NULL;
+    context->opened = false;
     context->begun = false;
     context->head_deadline_ns = 0;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "http/date.h"
+#include "http/group.h"
 #include "http/message.h"
 #include "http/proxy.h"
 #include "http/request.h"
@@ -34,6 +35,10 @@ struct http_request {
     bool scratch_short; // something did not fit
     const char *path;   // http_path's, once asked for
     http_match match;
+    const http_route_groups *groups; // the server's; valid when group_bits is not 0
+    uint64_t group_bits;             // those that have this request
+    const char *id;                  // request_id.h's; NULL: none
+    char id_made[17];
 };
 
 typedef enum http_step_kind {
@@ -42,6 +47,7 @@ typedef enum http_step_kind {
     HTTP_STEP_READ,   // then response->next
     HTTP_STEP_STREAM, // then response->next
     HTTP_STEP_FILE,   // response->file
+    HTTP_STEP_PASS,   // a before hook's
 } http_step_kind;
 
 // What a response that was begun does with what is written.
@@ -74,9 +80,11 @@ struct http_response {
     bool close;                      // say so to the client
     bool body_left; // too much of the request's body for the connection to go on after an answer
     bool has_type;
+    bool hooked;   // an after hook runs
     bool answered; // or begun
     bool complete;
     const char *fault; // why this response cannot be made; NULL: it can
+    int status;        // once it is known
     tina_bytes tail;   // body bytes to send after out's, from where they lie
 };
 
@@ -96,6 +104,19 @@ void http_response_move(http_response *response, uint8_t *out);
 
 // http_response_reset forgets what a handler has done, fault included.
 void http_response_reset(http_response *response);
+
+// http_groups_check refuses, with a sentence, groups that cannot be meant.
+bool http_groups_check(const http_route_groups *groups, const http_routes *routes,
+                       char sentence[HTTP_ROUTER_SENTENCE_BYTES]);
+
+// http_groups_of returns which groups have a request for a route of that pattern, or for none
+// (NULL): bit i is group i's. http_groups_log returns whether those have it in the access log.
+uint64_t http_groups_of(const http_route_groups *groups, const char *pattern);
+bool http_groups_log(const http_route_groups *groups, uint64_t bits);
+
+// http_hooks_before runs hooks until one does not pass, and returns its step.
+http_step http_hooks_before(http_request *request, http_response *response);
+void http_hooks_after(http_response *response, int status);
 
 // What stream.c shares with response.c.
 void http_type_check(http_response *response, const char *content_type);

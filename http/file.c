@@ -58,7 +58,7 @@ http_step http_file(http_response *response, const char *path) {
                                  .type = http_mime_type(path)};
     memcpy(file->path, path, bytes);
     const http_request *request = response->request;
-    file->negotiated = request->match.route->precompressed;
+    file->negotiated = request->match.route != NULL && request->match.route->precompressed;
     file->variant = file->negotiated ? 0 : CODING_COUNT;
     variant_choose(file, request->head);
     return (http_step){HTTP_STEP_FILE};

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "core/atomic.h"
+#include "http/group.h"
 #include "http/method.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -51,6 +52,7 @@ typedef struct http_server {
     http_routes routes;
     http_route otherwise; // its handler is called for paths that no route has, whatever the method;
                           // it has no pattern. Default: they are answered 404
+    http_route_groups route_groups; // hooks for many routes alike
     bool proxy_protocol;  // every connection begins with a PROXY header, version 1 or 2, or is
                           // closed; only for where nobody but the proxy can connect
     tina_backend backend; // default: chosen at boot

@@ -27,6 +27,8 @@ const char *http_path(http_request *request) {
 }
 
 const char *http_param(http_request *request, const char *name) {
+    if (request->match.route == NULL) // a hook asks, of a path that none has
+        return NULL;
     int index = http_pattern_param(request->match.route->pattern, name);
     if (index < 0)
         return NULL;

@@ -14,6 +14,8 @@ static http_step answer(http_response *response, int status, const char *content
                         tina_bytes body);
 static http_step answer_in_place(http_response *response, int status, const char *content_type,
                                  tina_bytes body);
+static http_step status_answer(http_response *response, int status, uint64_t methods);
+static void allow_add(http_response *response, uint64_t methods);
 static bool may_answer(http_response *response, int status);
 static uint8_t *head_end(http_response *response, uint8_t *at);
 static uint8_t *text_put(uint8_t *at, const char *text, size_t bytes);
@@ -139,25 +141,37 @@ void http_response_reset(http_response *response) {
     response->tail = (tina_bytes){NULL, 0};
 }
 
+// What hooks add may be what does not fit: the status goes without it then.
 http_step http_respond_status(http_response *response, int status, uint64_t methods) {
-    http_response_reset(response);
-    if (methods != 0) {
-        char allow[HTTP_RESPONSE_BYTES_LEAST - HTTP_RESPONSE_ROOM_BYTES - 64];
-        size_t bytes = 0;
-        for (int method = 1; method < HTTP_METHOD_COUNT; method++) {
-            if (!(methods >> method & 1))
-                continue;
-            bytes += tina_format(allow + bytes, sizeof allow - bytes, "%s%s", bytes ? ", " : "",
-                                 http_method_name((http_method)method));
-            TINA_ASSERT(bytes < sizeof allow);
-        }
-        http_set_header(response, "Allow", allow);
+    http_step step = status_answer(response, status, methods);
+    if (response->fault != NULL) {
+        response->request->group_bits = 0;
+        step = status_answer(response, status, methods);
     }
-    http_step step = http_status_has_body(status)
-                         ? http_text(response, status, "%d %s\n", status, http_reason(status))
-                         : http_empty(response, status);
     TINA_ASSERT(response->fault == NULL);
     return step;
+}
+
+static http_step status_answer(http_response *response, int status, uint64_t methods) {
+    http_response_reset(response);
+    if (methods != 0)
+        allow_add(response, methods);
+    return http_status_has_body(status)
+               ? http_text(response, status, "%d %s\n", status, http_reason(status))
+               : http_empty(response, status);
+}
+
+static void allow_add(http_response *response, uint64_t methods) {
+    char allow[HTTP_RESPONSE_BYTES_LEAST - HTTP_RESPONSE_ROOM_BYTES - 64];
+    size_t bytes = 0;
+    for (int method = 1; method < HTTP_METHOD_COUNT; method++) {
+        if (!(methods >> method & 1))
+            continue;
+        bytes += tina_format(allow + bytes, sizeof allow - bytes, "%s%s", bytes ? ", " : "",
+                             http_method_name((http_method)method));
+        TINA_ASSERT(bytes < sizeof allow);
+    }
+    http_set_header(response, "Allow", allow);
 }
 
 // The body is formatted where the head may still grow to, and then moves down to the head.
@@ -216,11 +230,14 @@ static bool may_answer(http_response *response, int status) {
 
 bool http_response_may_begin(http_response *response, int status) {
     TINA_ASSERT(!response->answered); // a handler answers once
-    response->answered = true;
     if (response->request->scratch_short)
         http_response_fault(response, "the handler's scratch was used up");
     if (status < 200 || status > 599)
         http_response_fault(response, "its status is not one of 200 to 599");
+    response->status = status;
+    if (response->fault == NULL)
+        http_hooks_after(response, status);
+    response->answered = true;
     return response->fault == NULL;
 }
 

@@ -32,6 +32,7 @@ bool http_server_spec(const http_server *server, http_program *program,
     program->self = program;
     defaults_fill(&program->server);
     if (!http_routes_check(&server->routes, sentence) ||
+        !http_groups_check(&server->route_groups, &server->routes, sentence) ||
         !numbers_accepted(&program->server, sentence) || !address_accepted(program, sentence))
         return false;
     room_measure(program);

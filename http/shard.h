@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/prng.h"
 #include "http/date.h"
 #include "http/exchange.h"
 #include "http/file.h"
@@ -46,6 +47,7 @@ typedef struct http_context {
     tina_bytes tail;           // to be sent after out
     uint64_t head_deadline_ns; // of the request being read; 0: none of its bytes is here
     uint8_t phase;             // http_phase
+    bool opened;               // hooks have begun the response
     bool begun;                // a byte of the response is in out, or sent
     bool last;                 // the next response is the connection's last
     bool proxy_awaited;        // a PROXY header comes first
@@ -88,6 +90,7 @@ typedef struct http_shard {
     http_connection_slot *slots; // by connection isolate
     tina_handle listener;        // or a dispatcher, waits for a connection slot; none: none does
     bool draining;
+    tina_prng ids;                            // of requests; key 0: not seeded
     tina_handle dispatchers[HTTP_SHARDS_MAX]; // on other shards, of this one, that have room
 } http_shard;
 
