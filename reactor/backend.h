@@ -88,6 +88,7 @@ struct tina_reactor_backend {
 
     // Control calls, at once: an os_fd or 0, or -errno. Addresses and values are in their range.
     int (*socket)(void *self, tina_address_family family, tina_socket_kind kind);
+    int (*adopt)(void *self, int os_fd); // see tina_reactor_adopt; or NULL
     int (*bind)(void *self, int os_fd, const tina_address *address);
     int (*listen)(void *self, int os_fd, uint32_t backlog);
     int (*set_option)(void *self, int os_fd, tina_socket_option option, int32_t value);

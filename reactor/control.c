@@ -2,6 +2,8 @@
 //
 // Calls that are done at once.
 
+#include <errno.h>
+
 #include "reactor/reactor.h"
 #include "reactor/table.h"
 
@@ -16,6 +18,23 @@ int32_t tina_reactor_socket(tina_reactor *reactor, tina_reactor_owner *owner,
         return os_fd;
     }
     *fd = tina_fds_own(reactor, tina_fds_take(reactor, os_fd), owner, FD_FULL);
+    return 0;
+}
+
+int32_t tina_reactor_adopt(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd,
+                           tina_fd *fd) {
+    TINA_ASSERT(!owner->released);
+    if (tina_fds_full(reactor)) {
+        return TINA_IO_FDS_FULL;
+    }
+    if (reactor->backend->adopt == NULL) {
+        return -EOPNOTSUPP;
+    }
+    int32_t own = reactor->backend->adopt(reactor->self, os_fd);
+    if (own < 0) {
+        return own;
+    }
+    *fd = tina_fds_own(reactor, tina_fds_take(reactor, own), owner, FD_FULL);
     return 0;
 }
 

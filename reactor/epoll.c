@@ -176,6 +176,11 @@ static int epoll_socket(void *self, tina_address_family family, tina_socket_kind
     return os_fd;
 }
 
+static int epoll_adopt(void *self, int os_fd) {
+    (void)self;
+    return tina_os_adopt(os_fd, false);
+}
+
 static void epoll_close_now(void *self, int os_fd) {
     epoll_state *e = self;
     tina_epoll_fds_remove(&e->fds, os_fd);
@@ -204,6 +209,7 @@ const tina_reactor_backend tina_reactor_epoll = {
     .sender = epoll_sender_of,
     .stat = epoll_stat_of,
     .socket = epoll_socket,
+    .adopt = epoll_adopt,
     .bind = tina_os_bind,
     .listen = tina_os_listen,
     .set_option = tina_os_set_option,

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -99,6 +100,22 @@ static int option_get(int os_fd, int option) {
     int value = 0;
     socklen_t bytes = sizeof value;
     return getsockopt(os_fd, SOL_SOCKET, option, &value, &bytes) < 0 ? -errno : value;
+}
+
+int tina_os_adopt(int os_fd, bool blocking) {
+    int listens = option_get(os_fd, SO_ACCEPTCONN);
+    int own = listens < 0 ? listens : or_errno(fcntl(os_fd, F_DUPFD_CLOEXEC, 3));
+    if (listens <= 0 || own < 0) {
+        return own;
+    }
+    int flags = fcntl(own, F_GETFL);
+    flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+    if (fcntl(own, F_SETFL, flags) < 0) {
+        int failed = -errno;
+        (void)close(own);
+        return failed;
+    }
+    return own;
 }
 
 // Whether a Unix path is a socket that nobody has bound any more: connecting to it is refused. So

@@ -29,6 +29,11 @@ void tina_os_address_from(const tina_os_address *os_address, socklen_t bytes,
                           tina_address *address);
 
 int tina_os_socket(void *self, tina_address_family family, tina_socket_kind kind);
+
+// tina_os_adopt returns an fd of our own for the same socket, or -errno. A listening one is made to
+// block or not, as the backend needs it: all who share it see that.
+int tina_os_adopt(int os_fd, bool blocking);
+
 int tina_os_bind(void *self, int os_fd, const tina_address *address);
 int tina_os_listen(void *self, int os_fd, uint32_t backlog);
 int tina_os_set_option(void *self, int os_fd, tina_socket_option option, int32_t value);

@@ -2,8 +2,11 @@
 //
 // What backends on this machine's kernel do besides what every backend does: sleep, wake, signals.
 
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -120,6 +123,38 @@ TEST_P(Os, ASignalEndsAWaitAndIsNoError) {
     EXPECT_EQ(tina_reactor_wait(rig->reactor, 0, UINT64_MAX), 0);
     over.store(true);
     signaller.join();
+}
+
+TEST_P(Os, AListenerFromElsewhereIsAdoptedAndStaysThere) {
+    open();
+    tina_reactor_owner owner = owner_of(1);
+    for (int flag : {0, static_cast<int>(SOCK_NONBLOCK)}) {
+        int elsewhere = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flag, 0);
+        ASSERT_EQ(listen(elsewhere, 5), 0);
+        sockaddr_in address = {};
+        socklen_t bytes = sizeof address;
+        ASSERT_EQ(getsockname(elsewhere, reinterpret_cast<sockaddr *>(&address), &bytes), 0);
+        for (int round = 0; round < 2; round++) {
+            tina_fd fd;
+            ASSERT_EQ(tina_reactor_adopt(rig->reactor, &owner, elsewhere, &fd), 0);
+            tina_io_id id = rig->submit(&owner, tina_op_accept(fd));
+            rig->turn();
+            EXPECT_FALSE(rig->has(id)); // it waits
+            int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            ASSERT_EQ(connect(client, reinterpret_cast<sockaddr *>(&address), bytes), 0);
+            Completion c = rig->result(id);
+            EXPECT_EQ(c.result, 0);
+            EXPECT_EQ(rig->result(rig->submit(&owner, tina_op_close(c.fd))).result, 0);
+            EXPECT_EQ(rig->result(rig->submit(&owner, tina_op_close(fd))).result, 0);
+            close(client);
+        }
+        close(elsewhere);
+    }
+    tina_fd fd;
+    EXPECT_EQ(tina_reactor_adopt(rig->reactor, &owner, -1, &fd), -EBADF);
+    int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    EXPECT_EQ(tina_reactor_adopt(rig->reactor, &owner, null, &fd), -ENOTSOCK);
+    close(null);
 }
 
 TEST_P(Os, SocketsWithPathsWork) {

@@ -191,6 +191,12 @@ typedef struct tina_fd_ticket {
     uint32_t rights;
 } tina_fd_ticket;
 
+// tina_reactor_adopt makes a socket that the process has from elsewhere the owner's too: the
+// reactor has an fd of its own for it, and the process's stays as it is. Returns 0 and *fd,
+// FDS_FULL or -errno: ENOTSOCK, EBADF, or EOPNOTSUPP when the backend has no OS below.
+int32_t tina_reactor_adopt(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd,
+                           tina_fd *fd);
+
 // tina_reactor_export takes an idle fd of the owner's out of this reactor. Its name is stale then,
 // and the ticket the only hold on it: pass it to exactly one import or drop. Returns as
 // tina_reactor_movable.

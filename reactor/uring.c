@@ -266,6 +266,12 @@ static void uring_close(void *self) {
     tina_uring_close(&u->kernel, &u->options);
 }
 
+// An op on a socket that does not block ends at once with EAGAIN.
+static int uring_adopt(void *self, int os_fd) {
+    (void)self;
+    return tina_os_adopt(os_fd, true);
+}
+
 const tina_reactor_backend tina_reactor_uring = {
     .name = "io_uring",
     .memory_bytes = uring_memory_bytes,
@@ -279,6 +285,7 @@ const tina_reactor_backend tina_reactor_uring = {
     .sender = uring_sender,
     .stat = uring_stat,
     .socket = tina_os_socket,
+    .adopt = uring_adopt,
     .bind = tina_os_bind,
     .listen = tina_os_listen,
     .set_option = tina_os_set_option,

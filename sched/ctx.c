@@ -280,6 +280,14 @@ int32_t tina_socket_open(tina_ctx *ctx, tina_address_family family, tina_socket_
     return result;
 }
 
+int32_t tina_socket_adopt(tina_ctx *ctx, int32_t os_fd, tina_fd *fd) {
+    *fd = tina_fd_none();
+    ctx_enter(ctx);
+    int32_t result = tina_reactor_adopt(ctx->shard->reactor, &ctx->self->io, os_fd, fd);
+    ctx_leave(ctx);
+    return result;
+}
+
 int32_t tina_socket_bind(tina_ctx *ctx, tina_fd fd, const tina_address *address) {
     tina_address copy = *address;
     ctx_enter(ctx);

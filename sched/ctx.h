@@ -218,6 +218,10 @@ void *tina_shard_memory(tina_ctx *ctx);
 // Sockets: control calls. Each returns 0 or a result below zero (io.h).
 int32_t tina_socket_open(tina_ctx *ctx, tina_address_family family, tina_socket_kind kind,
                          tina_fd *fd);
+// tina_socket_adopt makes a socket that the process has from elsewhere, such as a listener that it
+// was started with, one of the caller's: under an OS's fd of its own, the given one stays. A
+// listening socket may come to block, or not to, for all who share it. -EOPNOTSUPP where no OS is.
+int32_t tina_socket_adopt(tina_ctx *ctx, int32_t os_fd, tina_fd *fd);
 int32_t tina_socket_bind(tina_ctx *ctx, tina_fd fd, const tina_address *address);
 int32_t tina_socket_listen(tina_ctx *ctx, tina_fd fd, uint32_t backlog);
 int32_t tina_socket_set_option(tina_ctx *ctx, tina_fd fd, tina_socket_option option, int32_t value);
