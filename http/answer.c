@@ -15,6 +15,8 @@ typedef enum turn {
     TURN_MORE = HTTP_ANSWER_MORE,
     TURN_SEND = HTTP_ANSWER_SEND,
     TURN_FILE = HTTP_ANSWER_FILE,
+    TURN_WAIT = HTTP_ANSWER_WAIT,
+    TURN_CALL = HTTP_ANSWER_CALL,
     TURN_CLOSE = HTTP_ANSWER_CLOSE,
     TURN_ON,
 } turn;
@@ -23,6 +25,7 @@ static void scratch_take(const http_shard *shard, http_request *request, tina_ct
 static turn proxy_turn(http_shard *shard, http_context *context);
 static turn context_turn(http_shard *shard, http_context *context);
 static turn file_turn(http_shard *shard, http_context *context);
+static turn waiting_turn(http_shard *shard, http_context *context);
 static turn more_await(http_context *context);
 static turn head_admit(http_shard *shard, http_context *context);
 static turn hooks_run(http_shard *shard, http_context *context, uint64_t limit, bool *passed);
@@ -100,6 +103,8 @@ static turn context_turn(http_shard *shard, http_context *context) {
             return TURN_SEND;
         return handler_run(shard, context, context->response.next);
     }
+    if (context->phase == HTTP_PHASE_WAITING || context->phase == HTTP_PHASE_CALLING)
+        return waiting_turn(shard, context);
     switch (http_parser_run(&context->parser)) {
     case HTTP_PARSE_MORE:
         return more_await(context);
@@ -170,6 +175,28 @@ void http_context_file_done(http_shard *shard, http_context *context, tina_ctx *
     else
         file->state = HTTP_FILE_NONE;
     response_keep(context);
+}
+
+// A call is made by the effect of the handler that returned it; a wait may have something to send.
+static turn waiting_turn(http_shard *shard, http_context *context) {
+    if (context->woken) {
+        context->woken = false;
+        turn next = handler_run(shard, context, context->response.next);
+        context->request.message = NULL;
+        return next;
+    }
+    if (context->phase == HTTP_PHASE_CALLING)
+        return TURN_CALL;
+    return context->out_bytes > 0 ? TURN_SEND : TURN_WAIT;
+}
+
+// A response that was not begun before the wait is later than was thought, and may be the last.
+void http_context_wake(http_context *context, tina_ctx *ctx, const tina_message *m) {
+    TINA_ASSERT(context->phase == HTTP_PHASE_WAITING || context->phase == HTTP_PHASE_CALLING);
+    TINA_ASSERT(!context->woken);
+    context->woken = true;
+    context->request.message = m;
+    context->response.wall_s = tina_wall_s(ctx);
 }
 
 // A client that waits to be asked for its body is asked when a handler waits for it, and not once a
@@ -320,6 +347,7 @@ static void handler_prepare(http_context *context) {
     request->path = NULL;
     http_response_move(&context->response, context->out + context->out_bytes);
     context->response.body_left = body_is_left(&context->parser);
+    context->response.close = context->response.close || context->last;
 }
 
 static turn step_take(http_shard *shard, http_context *context, http_step step) {
@@ -337,9 +365,15 @@ static turn step_take(http_shard *shard, http_context *context, http_step step) 
         context->phase = HTTP_PHASE_READING;
         return TURN_ON;
     }
+    if (step.kind == HTTP_STEP_CALL) {
+        context->phase = HTTP_PHASE_CALLING;
+        return TURN_ON;
+    }
     // To HEAD there is nothing more to say.
-    if (step.kind == HTTP_STEP_STREAM && response->stream != HTTP_STREAM_NOWHERE) {
-        context->phase = HTTP_PHASE_STREAMING;
+    bool streams = step.kind == HTTP_STEP_STREAM || step.kind == HTTP_STEP_WAIT;
+    if (streams && response->stream != HTTP_STREAM_NOWHERE) {
+        bool waits = step.kind == HTTP_STEP_WAIT;
+        context->phase = waits ? HTTP_PHASE_WAITING : HTTP_PHASE_STREAMING;
         return TURN_ON;
     }
     return answered(shard, context);
@@ -362,6 +396,12 @@ static const char *step_fault(const http_context *context, http_step step) {
         if (response->stream != HTTP_STREAM_NOWHERE && context->out_bytes + response->bytes == 0)
             return "its handler had nothing sent, and waits for it";
         return NULL;
+    case HTTP_STEP_WAIT:
+        return response->complete ? "its handler answered and waits" : NULL;
+    case HTTP_STEP_CALL:
+        if (response->complete || response->bytes > 0)
+            return "its handler called before what it wrote was sent";
+        return response->call.kind == TINA_EFFECT_CALL ? NULL : "its handler called by no call";
     default:
         return "its handler returned without answering";
     }

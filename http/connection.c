@@ -9,6 +9,13 @@
 //      ▼                       ▼                       ▼
 //     LINGERING ◀──────────── SENDING the refusal ─────┘
 //
+// A handler may wait, for a message or for the outcome of a call, in the midst of a request:
+//
+//     READING ──▶ (SENDING) ──▶ WAITING, CALLING ──▶ SENDING or READING
+//
+// While it waits, the socket is watched by a receive in the background: so it is noticed when the
+// client leaves, and what a client sends ahead is taken as long as there is space for it.
+//
 // It ends by half-closing and waiting for the client's end: a close with bytes unread would reset
 // the connection, and the reset could overtake the last response (RFC 9112 §9.6).
 
@@ -28,6 +35,8 @@ typedef enum connection_state {
     CONNECTION_READING,  // receiving; the context holds a part of a request
     CONNECTION_SENDING, // `sending` is what is left; context's output, or static when there is none
     CONNECTION_FILE,    // an op on the context's file
+    CONNECTION_WAITING, // for anything, for the context's handler; all is sent
+    CONNECTION_CALLING, // for the outcome of a call
     CONNECTION_LINGERING, // receiving and dropping; no context
 } connection_state;
 
@@ -36,16 +45,30 @@ typedef struct connection {
     http_shard *shard;
     http_context *context;
     tina_bytes sending;
-    uint64_t deadline_ns; // LINGERING; and READING when draining
+    uint64_t deadline_ns; // LINGERING; and READING and WAITING when draining
+    tina_io_id watch;     // the receive in the background, when `watching`
     http_peer peer;
     uint8_t state;   // connection_state
     bool closing;    // what is being sent is the last
     bool ended;      // the client has sent its last byte
     bool draining;   // told to shut down
     bool introduced; // its PROXY header is read, or none is due
+    bool waited;     // a handler has: others may know this isolate, and send it messages
+    bool watching;
 } connection;
 
+static bool is_own(const connection *self, const tina_message *m);
+static tina_effect came(tina_ctx *ctx, connection *self, const tina_message *m);
 static tina_effect received(tina_ctx *ctx, connection *self, const tina_message *m);
+static tina_effect watched(tina_ctx *ctx, connection *self, const tina_message *m);
+static tina_effect client_left(tina_ctx *ctx, connection *self);
+static tina_effect watch_canceled(tina_ctx *ctx, connection *self);
+static tina_effect wait(tina_ctx *ctx, connection *self);
+static bool watch(tina_ctx *ctx, connection *self);
+static tina_effect wake(tina_ctx *ctx, connection *self, const tina_message *m);
+static tina_effect call(connection *self);
+static tina_effect receive(tina_ctx *ctx, connection *self, uint32_t bytes, uint64_t timeout_ns);
+static tina_effect watch_end(tina_ctx *ctx, connection *self);
 static tina_effect bytes_received(tina_ctx *ctx, connection *self, const tina_message *m);
 static tina_effect end_received(tina_ctx *ctx, connection *self);
 static tina_effect receive_timed_out(tina_ctx *ctx, connection *self);
@@ -77,6 +100,8 @@ static tina_effect connection_init(tina_ctx *ctx, void *self_, tina_bytes args) 
 
 static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
     connection *self = self_;
+    if (!is_own(self, m))
+        return came(ctx, self, m);
     switch (m->tag) {
     case TINA_IO_RECV_DONE:
         return received(ctx, self, m);
@@ -91,16 +116,39 @@ static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_mess
         return file_next(self);
     case TINA_SHUTDOWN:
         return told_to_shut_down(ctx, self);
-    default: // nobody knows this isolate's handle, and it sets no timer
+    default:
         TINA_ASSERT(m->tag == TINA_SHUTDOWN);
         return tina_crash(0);
     }
 }
 
+// What this file awaits, and not a handler's messages, timers and ops. While an op is awaited
+// nothing else comes.
+static bool is_own(const connection *self, const tina_message *m) {
+    if (m->tag == TINA_SHUTDOWN)
+        return true;
+    if (self->watching && m->tag == TINA_IO_RECV_DONE)
+        return m->io.id.bits == self->watch.bits;
+    bool receives =
+        self->waited && self->state != CONNECTION_SENDING && self->state != CONNECTION_FILE;
+    return !receives && self->state != CONNECTION_CALLING;
+}
+
+static tina_effect came(tina_ctx *ctx, connection *self, const tina_message *m) {
+    if (self->state == CONNECTION_WAITING || self->state == CONNECTION_CALLING)
+        return wake(ctx, self, m);
+    self->shard->counters.messages_unawaited++;
+    return tina_receive();
+}
+
 static tina_effect received(tina_ctx *ctx, connection *self, const tina_message *m) {
     TINA_ASSERT(self->state != CONNECTION_SENDING);
+    bool background = self->watching;
+    self->watching = false;
     if (m->io.result == TINA_IO_CANCELED)
-        return tina_receive(); // told_to_shut_down is next
+        return background ? watch_canceled(ctx, self) : tina_receive(); // told_to_shut_down is next
+    if (self->state == CONNECTION_WAITING)
+        return watched(ctx, self, m);
     if (self->state == CONNECTION_LINGERING)
         return m->io.result > 0 ? linger(ctx, self) : leave(ctx, self);
     if (m->io.result > 0)
@@ -187,7 +235,7 @@ static tina_effect sent_all(tina_ctx *ctx, connection *self) {
 // and may send it elsewhere.
 static tina_effect told_to_shut_down(tina_ctx *ctx, connection *self) {
     self->draining = true;
-    if (self->state == CONNECTION_READING)
+    if (self->state != CONNECTION_LINGERING)
         self->deadline_ns = tina_now_ns(ctx) + self->shard->program->server.linger_timeout_ns;
     switch ((connection_state)self->state) {
     case CONNECTION_IDLE:
@@ -198,10 +246,14 @@ static tina_effect told_to_shut_down(tina_ctx *ctx, connection *self) {
         return self->sending.bytes > 0 ? send_rest(self) : sent_all(ctx, self);
     case CONNECTION_FILE:
         return file_next(self);
+    case CONNECTION_WAITING:
+        return wait(ctx, self);
+    case CONNECTION_CALLING: // a call is cancelled first
+        break;
     case CONNECTION_LINGERING:
         return linger(ctx, self);
     }
-    TINA_ASSERT(self->state <= CONNECTION_LINGERING);
+    TINA_ASSERT(self->state != CONNECTION_CALLING);
     return tina_crash(0);
 }
 
@@ -218,6 +270,10 @@ static tina_effect answer(tina_ctx *ctx, connection *self) {
     case HTTP_ANSWER_FILE:
         self->state = CONNECTION_FILE;
         return file_next(self);
+    case HTTP_ANSWER_WAIT:
+        return wait(ctx, self);
+    case HTTP_ANSWER_CALL:
+        return call(self);
     case HTTP_ANSWER_CLOSE:
         self->closing = true;
         return self->context->out_bytes > 0 ? send_begin(self) : finish(ctx, self);
@@ -257,17 +313,129 @@ static tina_effect read_on(tina_ctx *ctx, connection *self) {
         deadline_ns = self->deadline_ns;
     if (deadline_ns <= now_ns)
         return receive_timed_out(ctx, self);
-    uint32_t space = http_parser_space(&context->parser);
-    return tina_io(tina_op_within(tina_op_recv(self->fd, space), deadline_ns - now_ns));
+    if (self->watching)
+        return watch_end(ctx, self);
+    return receive(ctx, self, http_parser_space(&context->parser), deadline_ns - now_ns);
 }
 
 static tina_effect idle(tina_ctx *ctx, connection *self) {
     self->state = CONNECTION_IDLE;
     if (self->draining || self->shard->draining)
         return finish(ctx, self);
+    if (self->watching)
+        return watch_end(ctx, self);
     const http_server *server = &self->shard->program->server;
-    tina_io_op op = tina_op_recv(self->fd, server->head_bytes);
-    return tina_io(tina_op_within(op, server->idle_timeout_ns));
+    return receive(ctx, self, server->head_bytes, server->idle_timeout_ns);
+}
+
+// Once it has waited, a connection may be sent messages; it receives in the background then, and so
+// gets rid of those that nobody waits for before they reach a later request.
+static tina_effect receive(tina_ctx *ctx, connection *self, uint32_t bytes, uint64_t timeout_ns) {
+    TINA_ASSERT(!self->watching);
+    tina_io_op op = tina_op_within(tina_op_recv(self->fd, bytes), timeout_ns);
+    if (!self->waited)
+        return tina_io(op);
+    self->watching = tina_submit(ctx, op, &self->watch) == 0;
+    return self->watching ? tina_receive() : leave(ctx, self);
+}
+
+// The receive of a wait that is over has no deadline; when it is cancelled, or has received
+// something after all, the connection goes on.
+static tina_effect watch_end(tina_ctx *ctx, connection *self) {
+    tina_cancel(ctx, self->watch);
+    return tina_receive();
+}
+
+static tina_effect watch_canceled(tina_ctx *ctx, connection *self) {
+    switch ((connection_state)self->state) {
+    case CONNECTION_IDLE:
+        return idle(ctx, self);
+    case CONNECTION_READING:
+        return read_on(ctx, self);
+    case CONNECTION_LINGERING:
+        return linger(ctx, self);
+    case CONNECTION_SENDING:
+    case CONNECTION_FILE:
+    case CONNECTION_WAITING:
+    case CONNECTION_CALLING:
+        break;
+    }
+    TINA_ASSERT(self->state == CONNECTION_IDLE); // who cancels waits for it
+    return tina_crash(0);
+}
+
+// Told to shut down, the handler that waits hears it once, and has a short time left.
+static tina_effect wait(tina_ctx *ctx, connection *self) {
+    static const tina_message shutdown = {.tag = TINA_SHUTDOWN};
+    http_context *context = self->context;
+    uint64_t now_ns = tina_now_ns(ctx);
+    uint64_t wait_ns = context->response.wait_ns;
+    self->state = CONNECTION_WAITING;
+    self->waited = true;
+    if (self->ended && !http_parser_holds_more(&context->parser))
+        return client_left(ctx, self);
+    if (self->draining && !context->told) {
+        context->told = true;
+        return wake(ctx, self, &shutdown);
+    }
+    if (self->draining && self->deadline_ns <= now_ns)
+        return finish(ctx, self);
+    if (self->draining && (wait_ns == 0 || wait_ns > self->deadline_ns - now_ns))
+        wait_ns = self->deadline_ns - now_ns;
+    if (wait_ns > 0) {
+        context->timer = tina_timer_set(ctx, wait_ns, 0);
+        if (context->timer.bits == 0) {
+            tina_log(ctx, TINA_LOG_ERROR, "a handler cannot wait: the shard's timers are used up");
+            return finish(ctx, self);
+        }
+    }
+    return watch(ctx, self) ? tina_receive() : leave(ctx, self);
+}
+
+// Strings and pieces of the request point into the parser's buffer: what comes is put behind them,
+// as long as there is space.
+static bool watch(tina_ctx *ctx, connection *self) {
+    uint32_t space = http_parser_spare(&self->context->parser);
+    if (self->watching || self->ended || space == 0)
+        return true;
+    self->watching = tina_submit(ctx, tina_op_recv(self->fd, space), &self->watch) == 0;
+    return self->watching;
+}
+
+static tina_effect watched(tina_ctx *ctx, connection *self, const tina_message *m) {
+    http_parser *parser = &self->context->parser;
+    if (m->io.result > 0)
+        http_parser_take(parser, tina_io_data(ctx, m), (uint32_t)m->io.result);
+    self->ended = m->io.result == 0;
+    if (m->io.result < 0 || (self->ended && !http_parser_holds_more(parser)))
+        return client_left(ctx, self);
+    return watch(ctx, self) ? tina_receive() : leave(ctx, self);
+}
+
+static tina_effect client_left(tina_ctx *ctx, connection *self) {
+    self->shard->counters.clients_left++;
+    return leave(ctx, self);
+}
+
+static tina_effect wake(tina_ctx *ctx, connection *self, const tina_message *m) {
+    http_context *context = self->context;
+    tina_timer timer = context->timer;
+    context->timer = (tina_timer){0};
+    if (m->tag == TINA_TIMER && m->timer.timer.bits == timer.bits)
+        m = NULL;
+    else if (timer.bits != 0)
+        tina_timer_cancel(ctx, timer);
+    if (m == NULL && self->draining && self->deadline_ns <= tina_now_ns(ctx))
+        return finish(ctx, self);
+    http_context_wake(context, ctx, m);
+    self->state = CONNECTION_READING;
+    return answer(ctx, self);
+}
+
+static tina_effect call(connection *self) {
+    self->state = CONNECTION_CALLING;
+    self->waited = true;
+    return self->context->response.call;
 }
 
 static tina_effect send_begin(connection *self) {
@@ -347,8 +515,10 @@ static tina_effect linger(tina_ctx *ctx, connection *self) {
     uint64_t now_ns = tina_now_ns(ctx);
     if (self->deadline_ns <= now_ns)
         return leave(ctx, self);
-    tina_io_op op = tina_op_recv(self->fd, self->shard->program->server.head_bytes);
-    return tina_io(tina_op_within(op, self->deadline_ns - now_ns));
+    if (self->watching)
+        return watch_end(ctx, self);
+    uint32_t bytes = self->shard->program->server.head_bytes;
+    return receive(ctx, self, bytes, self->deadline_ns - now_ns);
 }
 
 // The runtime closes the socket.
@@ -368,5 +538,6 @@ const tina_isolate_type http_connection_type = {
     .init = connection_init,
     .handle = connection_handle,
     .struct_bytes = sizeof(connection),
-    .mailbox_max = 1,
+    .mailbox_max = 64,
+    .ops_max = 8,
 };

@@ -32,8 +32,9 @@ struct http_request {
     uint8_t *scratch; // 16-byte aligned
     uint32_t scratch_bytes;
     uint32_t scratch_used;
-    bool scratch_short; // something did not fit
-    const char *path;   // http_path's, once asked for
+    bool scratch_short;          // something did not fit
+    const char *path;            // http_path's, once asked for
+    const tina_message *message; // http_message's
     http_match match;
     const http_route_groups *groups; // the server's; valid when group_bits is not 0
     uint64_t group_bits;             // those that have this request
@@ -48,6 +49,8 @@ typedef enum http_step_kind {
     HTTP_STEP_STREAM, // then response->next
     HTTP_STEP_FILE,   // response->file
     HTTP_STEP_PASS,   // a before hook's
+    HTTP_STEP_WAIT,   // then response->next, at the latest in response->wait_ns
+    HTTP_STEP_CALL,   // response->call, then response->next
 } http_step_kind;
 
 // What a response that was begun does with what is written.
@@ -75,6 +78,8 @@ struct http_response {
     uint32_t chunk;
     uint64_t left;
     http_handler next;
+    uint64_t wait_ns; // 0: without end
+    tina_effect call;
     struct http_file_response *file; // the connection's
     uint8_t stream;                  // http_stream_kind
     bool close;                      // say so to the client

@@ -130,6 +130,8 @@ typedef struct http_counters {
     uint64_t bodies_exhausted;   // 503
     uint64_t timeouts;           // idle, header, body or write
     uint64_t contexts_lost;      // their connection crashed; taken back
+    uint64_t clients_left;       // while a handler waited
+    uint64_t messages_unawaited; // came for a handler when none of their connection waited; dropped
     uint32_t connections_in_use;
     uint32_t contexts_in_use;
     uint32_t large_bodies_in_use;

@@ -181,6 +181,14 @@ uint32_t http_parser_space(http_parser *parser) {
     return parser->capacity - parser->end;
 }
 
+uint32_t http_parser_spare(const http_parser *parser) {
+    return parser->capacity - parser->end;
+}
+
+bool http_parser_holds_more(const http_parser *parser) {
+    return parser->next < parser->end;
+}
+
 static void parser_move_down(http_parser *parser) {
     if (parser->begin == 0)
         return;

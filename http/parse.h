@@ -74,6 +74,13 @@ void http_parser_init(http_parser *parser, const http_parser_limits *limits, uin
 uint32_t http_parser_space(http_parser *parser);
 void http_parser_take(http_parser *parser, const void *data, uint32_t bytes);
 
+// http_parser_spare returns how many bytes http_parser_take may be given while a request, or a
+// piece of its body, is in use, and moves nothing; 0 or more.
+uint32_t http_parser_spare(const http_parser *parser);
+
+// http_parser_holds_more tells whether bytes are here that are not read yet.
+bool http_parser_holds_more(const http_parser *parser);
+
 // http_parser_skip drops the first bytes of what was taken, before anything of it is read.
 void http_parser_skip(http_parser *parser, uint32_t bytes);
 

@@ -107,6 +107,10 @@ tina_ctx *http_ctx(http_request *request) {
     return request->ctx;
 }
 
+const tina_message *http_message(const http_request *request) {
+    return request->message;
+}
+
 // The text behind the "=" of the first parameter that is called so: to "&" or the end; "" when it
 // has no "=".
 static const char *query_value(const char *query, const char *name) {

@@ -55,8 +55,13 @@ void *http_scratch(http_request *request, size_t bytes);
 // Bytes that are not UTF-8 become U+FFFD. When scratch is used up the response will be 500.
 const char *http_json_quote(http_request *request, const char *text);
 
-// http_ctx returns what the calls of sched/ctx.h are made through.
+// http_ctx returns what the calls of sched/ctx.h are made through: the handler is its connection's
+// isolate, and tina_self is whom others answer.
 tina_ctx *http_ctx(http_request *request);
+
+// http_message returns what a handler that http_wait or http_call named was called for, valid until
+// it returns; NULL: the wait's time was up, or the handler was not called for one.
+const tina_message *http_message(const http_request *request);
 
 #ifdef __cplusplus
 }

@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sched/isolate.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -95,6 +97,30 @@ bool http_set_trailer(http_response *response, const char *name, const char *val
 
 // http_stream has what was written sent, and `next` called when it is.
 http_step http_stream(http_response *response, http_handler next);
+
+// http_wait has what was written sent, and `next` called when something comes for the handler, or
+// when timeout_ns have passed (0: never); http_message says which. What comes is all that an
+// isolate gets: messages, timers, the ends of monitored isolates, the completions of background ops
+// (7 at once). TINA_SHUTDOWN says, once, that the server drains: the response has linger_timeout_ns
+// left to end.
+//
+// The client may leave meanwhile, which ends the isolate at once, so that its monitors know. An end
+// of what the client sends counts as leaving, unless more requests came before it. They, too, wait;
+// once they fill the connection's buffer, a client's leaving shows when something is sent to it.
+//
+// What comes while nobody waits is kept, up to 64 messages, until the response is sent; after the
+// response it is dropped and counted. A connection may serve other requests later: who subscribes
+// to something ends that before the response does.
+http_step http_wait(http_response *response, http_handler next, uint64_t timeout_ns);
+
+// http_call has `next` called with the outcome of a call, which is what tina_call or tina_spawn_on
+// returned in this handler:
+//
+//     return http_call(res, tina_call(ctx, store, GET, &key, sizeof key, SECOND), found);
+//
+// Nothing else is noticed before, and pipelined responses before this one wait too, so give the call
+// a timeout. What was written must have been sent.
+http_step http_call(http_response *response, tina_effect call, http_handler next);
 
 // http_end ends a response that was begun.
 http_step http_end(http_response *response);

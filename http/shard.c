@@ -157,15 +157,19 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     context->request.groups = &server->route_groups;
     context->request.group_bits = 0;
     context->request.id = NULL;
+    context->request.message = NULL;
     context->out = base + context_out_at(shard->program);
     context->out_bytes = 0;
     context->room = 0;
     context->tail = (tina_bytes){NULL, 0};
     context->head_deadline_ns = 0;
+    context->timer = (tina_timer){0};
     context->phase = HTTP_PHASE_RECEIVING;
     context->opened = false;
     context->begun = false;
     context->proxy_awaited = false;
+    context->woken = false;
+    context->told = false;
     context->request.state = base + context_state_at(server);
     return context;
 }

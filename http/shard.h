@@ -32,6 +32,8 @@ typedef enum http_phase {
     HTTP_PHASE_READING,       // response.next waits for a piece of the body
     HTTP_PHASE_STREAMING,     // response.next waits for out to be sent
     HTTP_PHASE_FILE,          // file.state says what is to be done
+    HTTP_PHASE_WAITING,       // response.next waits to be woken, once out is sent
+    HTTP_PHASE_CALLING,       // response.next waits for the outcome of response.call
     HTTP_PHASE_ANSWERED,      // until tail is sent and the body has ended
 } http_phase;
 
@@ -46,11 +48,14 @@ typedef struct http_context {
     uint32_t room;             // of a large body: index + 1; 0: none
     tina_bytes tail;           // to be sent after out
     uint64_t head_deadline_ns; // of the request being read; 0: none of its bytes is here
+    tina_timer timer;          // ends the wait; none: nothing does
     uint8_t phase;             // http_phase
     bool opened;               // hooks have begun the response
     bool begun;                // a byte of the response is in out, or sent
     bool last;                 // the next response is the connection's last
     bool proxy_awaited;        // a PROXY header comes first
+    bool woken;                // WAITING, CALLING: next is to be called, with request.message
+    bool told;                 // next was called with TINA_SHUTDOWN
 } http_context;
 
 // Responses are gathered in out until more than this is there, and leave with one send.

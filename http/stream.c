@@ -110,6 +110,19 @@ http_step http_stream(http_response *response, http_handler next) {
     return (http_step){HTTP_STEP_STREAM};
 }
 
+http_step http_wait(http_response *response, http_handler next, uint64_t timeout_ns) {
+    chunk_end(response);
+    response->next = next;
+    response->wait_ns = timeout_ns;
+    return (http_step){HTTP_STEP_WAIT};
+}
+
+http_step http_call(http_response *response, tina_effect call, http_handler next) {
+    response->next = next;
+    response->call = call;
+    return (http_step){HTTP_STEP_CALL};
+}
+
 http_step http_end(http_response *response) {
     if (response->fault != NULL)
         return (http_step){HTTP_STEP_ANSWERED};
