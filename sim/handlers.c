@@ -9,6 +9,7 @@ typedef enum crash_when {
     CRASH_BEFORE = 0,
     CRASH_DURING,
     CRASH_AFTER,
+    CRASH_SHARD, // not the handler's fault alone
     CRASH_NEVER,
 } crash_when;
 
@@ -35,6 +36,21 @@ static crash_when crash_draw(sim_shard *self, tina_ctx *ctx) {
     sim_note(world, SIM_CRASH, self->number, when, tina_self(ctx).bits);
     self->sim->crashes++;
     return when;
+}
+
+// A fault in the scheduler's own code, with the handler's turn half done: it costs the shard.
+static void shard_crash(sim_shard *self) {
+    tina_trap_set_phase(&self->trap, TINA_PHASE_FRAMEWORK);
+    tina_trap_panic(&self->trap, TINA_FAULT_PANIC, "made to crash with its shard");
+}
+
+static bool shard_is_struck(sim_shard *self) {
+    sim_world *world = &self->sim->world;
+    if (!self->booted || self->told ||
+        !sim_strikes(world, &self->crashes, world->settings.death_ppm))
+        return false;
+    sim_note(world, SIM_CRASH, self->number, CRASH_SHARD, 0);
+    return true;
 }
 
 static uint64_t effect_detail(const tina_effect *effect) {
@@ -104,7 +120,10 @@ static tina_effect handlers_handle(tina_ctx *ctx, void *struct_, const tina_mess
     crash_when when = crash_draw(self, ctx);
     if (when == CRASH_BEFORE)
         tina_panic("made to crash before");
+    bool dies = shard_is_struck(self);
     tina_effect effect = type->handle(ctx, struct_, m);
+    if (dies)
+        shard_crash(self);
     if (when == CRASH_AFTER)
         tina_panic("made to crash after");
     return effect_note(self, effect);

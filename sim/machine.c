@@ -12,7 +12,7 @@
 static size_t log_take(void *self_, const char *text, size_t bytes) {
     sim_shard *self = self_;
     tina_sim *sim = self->sim;
-    sim_note(&sim->world, SIM_LOG, self->number, 0, 0);
+    sim_note(&sim->world, SIM_LOG, self->number, (uint32_t)bytes, sim_hash_bytes(text, bytes));
     for (size_t i = 0; i < bytes; i++)
         sim->log[sim->log_bytes++ % sizeof sim->log] = text[i];
     return bytes;
@@ -44,11 +44,44 @@ static void generations_open(sim_shard *self) {
     }
 }
 
+// The last run's arenas of this thread. What is carved from one again is filled as if it were new,
+// which for a small one costs less than the kernel's pages.
+#define ARENA_KEPT_BYTES (UINT64_C(2) << 20)
+#define ARENAS_KEPT      8u
+
+static _Thread_local tina_arena kept[ARENAS_KEPT];
+
+static bool arena_take(sim_shard *self, uint64_t bytes) {
+    uint8_t fill = self->sim->options->fill;
+    const tina_arena_commit_options commit = {.lazy = true, .fill = fill};
+    tina_arena *last = self->number < ARENAS_KEPT ? &kept[self->number] : NULL;
+    if (last && last->base && tina_arena_size(last) >= bytes && last->fill == fill) {
+        self->arena = *last;
+        *last = (tina_arena){0};
+        tina_arena_rewind(&self->arena, 0);
+        return true;
+    }
+    return tina_arena_reserve(&self->arena, bytes) == 0 &&
+           tina_arena_commit(&self->arena, &commit) == 0;
+}
+
+static void arena_give(sim_shard *self) {
+    tina_arena *last = self->number < ARENAS_KEPT ? &kept[self->number] : NULL;
+    if (!last || tina_arena_size(&self->arena) > ARENA_KEPT_BYTES) {
+        tina_arena_release(&self->arena);
+        return;
+    }
+    if (last->base)
+        tina_arena_release(last);
+    *last = self->arena;
+}
+
 static bool shard_open(sim_shard *self, const tina_spec *spec, char sentence[TINA_SENTENCE_BYTES]) {
     tina_sim *sim = self->sim;
     if (!tina_spec_resolve(spec, &self->spec, sentence))
         return false;
     shard_streams(self);
+    tina_trap_init(&self->trap, 0, 0);
     self->backend_options.scripted = &self->scripted;
     self->options = (tina_shard_options){
         .number = self->number,
@@ -60,11 +93,10 @@ static bool shard_open(sim_shard *self, const tina_spec *spec, char sentence[TIN
         .log_write = log_take,
         .log_where = self,
         .now = {.monotonic_ns = shard_clock_ns(self)},
+        .trap = &self->trap,
     };
     uint64_t bytes = tina_shard_bytes(&self->spec, &self->options);
-    const tina_arena_commit_options commit = {.lazy = true, .fill = sim->options->fill};
-    if (tina_arena_reserve(&self->arena, bytes) != 0 ||
-        tina_arena_commit(&self->arena, &commit) != 0) {
+    if (!arena_take(self, bytes)) {
         tina_format(sentence, TINA_SENTENCE_BYTES,
                     "no memory for shard %u of %llu bytes; simulate fewer shards or isolates",
                     self->number, (unsigned long long)bytes);
@@ -114,7 +146,7 @@ static void shard_free(sim_shard *self) {
     if (self->shard)
         tina_shard_close(self->shard);
     if (self->arena.base)
-        tina_arena_release(&self->arena);
+        arena_give(self);
     for (uint32_t t = 0; self->generations && t < self->spec.type_count; t++)
         free(self->generations[t]);
     free(self->generations);

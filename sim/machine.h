@@ -16,6 +16,7 @@
 #include "sim/sim.h"
 #include "sim/world.h"
 #include "supervise/quarantine.h"
+#include "supervise/trap.h"
 
 // A batch that a shard published, on its way.
 typedef struct wire_batch {
@@ -51,6 +52,7 @@ typedef struct sim_shard {
     tina_scripted *scripted;
     tina_scripted_options backend_options;
     tina_arena arena;
+    tina_trap trap;
     tina_shard *shard;
     tina_quarantine quarantine;
     sim_stream schedule;

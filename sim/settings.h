@@ -28,7 +28,7 @@ extern "C" {
     X(drift_ppm, 0, 1, 1000)         /* shards' clocks run fast or slow, at most */                \
     X(step_ppm, 0, 1, 5000)          /* a turn: the shard's clock jumps ahead */                   \
     X(step_ns, 0, 1000, 5000000000)  /* ... by so much, at most */                                 \
-    X(death_ppm, 0, 10, 5000)        /* a turn: the shard breaks and is rebuilt */                 \
+    X(death_ppm, 0, 10, 5000)        /* a handler: its shard breaks with it, and is rebuilt */     \
     X(revive_ns, 1000000, 1000000,                                                                 \
       10000000000) /* a quarantined shard is revived after, at most */                             \
     /* Isolates */                                                                                 \

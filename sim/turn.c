@@ -126,12 +126,6 @@ static void shard_disturb(sim_shard *self) {
         sim_note(world, SIM_STEP, self->number, 0, step_ns);
         self->stepped_ns += step_ns;
     }
-    if (self->booted && !self->told && !self->quarantined &&
-        sim_strikes(world, &self->faults, settings->death_ppm)) {
-        sim_note(world, SIM_BREAK, self->number, 2, 0);
-        shard_break(self);
-        self->dozing = false;
-    }
 }
 
 static bool tick_failed(const sim_shard *self, const tina_tick *tick) {
