@@ -123,6 +123,8 @@ void wire_open(sim_wire *wire, tina_sim *sim, uint32_t from, uint32_t to);
 void wire_close(sim_wire *wire);
 void wire_called(sim_wire *wire);
 void wires_unblock(tina_sim *sim, uint32_t to);
+// Lets a batch on its way to a shard, if there is one, arrive now: between its tick and its sleep.
+void wires_hurry(sim_shard *self);
 
 // handlers.c
 void handlers_wrap(sim_shard *self);

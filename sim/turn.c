@@ -160,6 +160,8 @@ void shard_turn(sim_shard *self) {
     uint64_t until_ns = tick.until_ns;
     if (self->told && !self->ended && self->deadline_ns < until_ns)
         until_ns = self->deadline_ns;
+    if (sim->shard_count > 1 && sim->world.settings.schedule)
+        wires_hurry(self);
     self->dozing = !tick.busy && tina_shard_doze(self->shard);
     self->until_ns = world_ns_of(self, until_ns);
     int result = tina_reactor_wait(tina_shard_reactor(self->shard), now.monotonic_ns,

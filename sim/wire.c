@@ -124,18 +124,30 @@ static void ready_deliver(sim_wire *wire) {
         shard_call(&wire->sim->shards[wire->to]);
 }
 
-static void batch_arrive(void *wire_, uint64_t word) {
-    sim_wire *wire = wire_;
-    (void)word;
+static void first_arrive(sim_wire *wire) {
     TINA_ASSERT(wire->count > 0);
     wire_batch batch = wire->batches[wire->first];
     wire->first = (wire->first + 1) % wire->capacity;
     wire->count--;
-    TINA_ASSERT(batch.due_ns == wire->sim->world.now_ns);
     wire->ready.returns += batch.returns;
     wire->ready.control += batch.control;
     wire->ready.messages += batch.messages;
     ready_deliver(wire);
+}
+
+static void due_arrive(void *wire_, uint64_t word) {
+    sim_wire *wire = wire_;
+    (void)word;
+    while (wire->count && wire->batches[wire->first].due_ns <= wire->sim->world.now_ns)
+        first_arrive(wire);
+}
+
+void wires_hurry(sim_shard *self) {
+    tina_sim *sim = self->sim;
+    uint32_t from = (uint32_t)sim_draw(&self->schedule, sim->shard_count);
+    sim_wire *wire = &sim->wires[from * sim->shard_count + self->number];
+    if (from != self->number && wire->count)
+        first_arrive(wire);
 }
 
 void wires_unblock(tina_sim *sim, uint32_t to) {
@@ -174,7 +186,7 @@ static bool batch_take(sim_wire *wire) {
     *batch_append(wire) = batch;
     sim_note(&sim->world, SIM_ITEM_SENT, wire->from, wire->to,
              (uint64_t)batch.returns << 40 | (uint64_t)batch.control << 20 | batch.messages);
-    sim_agenda_at(&sim->world.agenda, batch.due_ns, batch_arrive, wire, 0);
+    sim_agenda_at(&sim->world.agenda, batch.due_ns, due_arrive, wire, 0);
     return true;
 }
 
