@@ -54,6 +54,12 @@ class Kind {
     }
 };
 
+// A backend in one shape, for tests that run on several.
+struct Variant {
+    const char *name;
+    std::unique_ptr<Kind> (*make)();
+};
+
 // A directory of this machine, which goes with the object.
 class Directory {
   public:
