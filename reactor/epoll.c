@@ -177,13 +177,17 @@ static int epoll_socket(void *self, tina_address_family family, tina_socket_kind
 }
 
 static int epoll_adopt(void *self, int os_fd) {
-    (void)self;
-    return tina_os_adopt(os_fd, false);
+    epoll_state *e = self;
+    int own = tina_os_adopt(os_fd, false);
+    if (own >= 0) {
+        tina_epoll_fds_add(&e->fds, own)->is_shared = true;
+    }
+    return own;
 }
 
 static void epoll_close_now(void *self, int os_fd) {
     epoll_state *e = self;
-    tina_epoll_fds_remove(&e->fds, os_fd);
+    tina_epoll_forget(e, os_fd);
     tina_os_close_now(self, os_fd);
 }
 

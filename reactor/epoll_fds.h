@@ -22,6 +22,8 @@ typedef struct tina_epoll_fd {
     uint8_t armed;     // EPOLLIN, EPOLLOUT: what the kernel watches; 0: the fd is not registered
     uint8_t unclaimed; // of these, what was ready when no op waited for it
     bool is_file;      // one that epoll cannot watch
+    bool is_shared;    // somebody else has its file open too, so that closing it ends no watch; its
+                       // row stays until then
 } tina_epoll_fd;
 
 typedef struct tina_epoll_fds {

@@ -165,7 +165,7 @@ static void op_park(epoll_state *e, uint32_t row) {
         fd->is_file = true; // epoll_ctl(2): not one that can be watched
         op_queue(e, row);
     } else if (failed != 0) {
-        if (fd->armed == 0) {
+        if (fd->armed == 0 && !fd->is_shared) {
             tina_epoll_fds_remove(&e->fds, op->op.os_fd);
         }
         op_end(e, row, op->done > 0 ? (int32_t)op->done : failed, TINA_IO_NO_BUFFER);

@@ -113,6 +113,10 @@ void tina_epoll_unpark(tina_epoll_fd *fd, uint32_t row);
 // next op to find; again, or instead of sleep, it would only be in the way. *fd may be gone then.
 void tina_epoll_unwanted(epoll_state *e, tina_epoll_fd *fd, uint8_t unclaimed, bool slept);
 
+// tina_epoll_forget comes before the fd is closed. The kernel stops watching a closed fd by itself
+// where nobody else has its file open.
+void tina_epoll_forget(epoll_state *e, int os_fd);
+
 // epoll_try.c
 
 // The op cannot go on before the kernel says so. Outside errno's range and the front's.

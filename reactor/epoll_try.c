@@ -145,9 +145,8 @@ static int32_t poll_try(const epoll_op *op) {
     return ready == 0 ? EPOLL_NOT_READY : polled.revents;
 }
 
-// The kernel stops watching a closed fd by itself, as nobody else has its file open.
 static int32_t close_do(epoll_state *e, const epoll_op *op) {
-    tina_epoll_fds_remove(&e->fds, op->op.os_fd);
+    tina_epoll_forget(e, op->op.os_fd);
     return close(op->op.os_fd) < 0 ? -errno : 0;
 }
 

@@ -66,6 +66,14 @@ int tina_epoll_park(epoll_state *e, tina_epoll_fd *fd, uint32_t row) {
     return 0;
 }
 
+void tina_epoll_forget(epoll_state *e, int os_fd) {
+    tina_epoll_fd *fd = tina_epoll_fds_find(&e->fds, os_fd);
+    if (fd != NULL && fd->is_shared && fd->armed != 0) {
+        (void)fd_watch(e, fd, 0);
+    }
+    tina_epoll_fds_remove(&e->fds, os_fd);
+}
+
 void tina_epoll_unwanted(epoll_state *e, tina_epoll_fd *fd, uint8_t unclaimed, bool slept) {
     bool again = (fd->unclaimed & unclaimed) != 0;
     fd->unclaimed |= unclaimed;
@@ -78,7 +86,7 @@ void tina_epoll_unwanted(epoll_state *e, tina_epoll_fd *fd, uint8_t unclaimed, b
     if (wanted != fd->armed) {
         (void)fd_watch(e, fd, wanted); // if it fails, it is reported and tried again
     }
-    if (wanted == 0) {
+    if (wanted == 0 && !fd->is_shared) {
         tina_epoll_fds_remove(&e->fds, fd->os_fd);
     }
 }
