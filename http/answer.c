@@ -44,6 +44,7 @@ static turn answered(http_shard *shard, http_context *context);
 static bool body_is_left(const http_parser *parser);
 static void unrouted_answer(const http_shard *shard, const http_request *request,
                             http_response *response);
+static void log_begin(http_shard *shard, http_context *context);
 static void response_open(http_shard *shard, http_context *context);
 static void response_ready(http_shard *shard, http_context *context);
 static void response_keep(http_context *context);
@@ -131,7 +132,8 @@ bool http_context_refuse(http_shard *shard, http_context *context, tina_ctx *ctx
     return true;
 }
 
-void http_context_sent(http_shard *shard, http_context *context) {
+void http_context_sent(http_shard *shard, http_context *context, tina_ctx *ctx) {
+    context->request.ctx = ctx;
     context->out_bytes = 0;
     context->tail = (tina_bytes){NULL, 0};
     if (context->phase == HTTP_PHASE_ANSWERED && context->parser.state == HTTP_PARSE_IN_REQUEST)
@@ -163,6 +165,7 @@ void http_context_file_done(http_shard *shard, http_context *context, tina_ctx *
     if (file->state == HTTP_FILE_SEND) {
         TINA_ASSERT(event->bytes <= file->left);
         file->offset += event->bytes;
+        context->sent_bytes += event->bytes;
         file->left -= event->bytes;
         return;
     }
@@ -222,6 +225,8 @@ static turn head_admit(http_shard *shard, http_context *context) {
     http_request *request = &context->request;
     const http_head *head = &parser->head;
     request->head = head;
+    log_begin(shard, context);
+    context->admitted = true;
     request->match.route = NULL;
     request->match.methods = shard->all_methods;
     if (!head->asterisk)
@@ -262,6 +267,7 @@ static turn hooks_run(http_shard *shard, http_context *context, uint64_t limit, 
     http_request *request = &context->request;
     const http_route *route = request->match.route;
     request->group_bits = http_groups_of(request->groups, route != NULL ? route->pattern : NULL);
+    context->log_due = context->log_due && http_groups_log(request->groups, request->group_bits);
     if (request->group_bits == 0)
         return TURN_ON;
     request->body = (tina_bytes){NULL, 0};
@@ -325,6 +331,8 @@ static turn failure_take(http_shard *shard, http_context *context) {
 }
 
 static turn refuse(http_shard *shard, http_context *context, int status) {
+    if (!context->admitted)
+        log_begin(shard, context);
     bool known = context->parser.head.method != 0;
     context->request.head = known ? &context->parser.head : NULL;
     response_open(shard, context);
@@ -460,6 +468,12 @@ static void unrouted_answer(const http_shard *shard, const http_request *request
     http_respond_status(response, options ? 204 : 405, methods);
 }
 
+static void log_begin(http_shard *shard, http_context *context) {
+    context->admitted_ns = tina_now_ns(context->request.ctx);
+    context->admitted_s = tina_wall_s(context->request.ctx);
+    context->log_due = shard->program->server.access_log.format != HTTP_LOG_NONE;
+}
+
 static void response_open(http_shard *shard, http_context *context) {
     TINA_ASSERT(context->tail.bytes == 0);
     TINA_ASSERT(context->out_bytes <= HTTP_BATCH_BYTES + HTTP_CONTINUE_BYTES);
@@ -490,16 +504,20 @@ static void response_keep(http_context *context) {
     http_response *response = &context->response;
     context->begun = context->begun || response->bytes > 0;
     context->out_bytes += response->bytes;
+    context->sent_bytes += response->bytes + response->tail.bytes;
     response->bytes = 0;
     context->tail = response->tail;
 }
 
 static void request_end(http_shard *shard, http_context *context) {
+    http_log_request(shard, context, context->request.ctx);
     http_room_give(shard, context);
     http_parser_advance(&context->parser);
     context->phase = HTTP_PHASE_RECEIVING;
     context->request.group_bits = 0;
     context->request.id = NULL;
+    context->admitted = false;
+    context->sent_bytes = 0;
     context->opened = false;
     context->begun = false;
     context->head_deadline_ns = 0;

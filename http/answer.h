@@ -41,7 +41,7 @@ void http_context_file_done(http_shard *shard, http_context *context, tina_ctx *
 void http_context_wake(http_context *context, tina_ctx *ctx, const tina_message *m);
 
 // http_context_sent says that out and tail are sent.
-void http_context_sent(http_shard *shard, http_context *context);
+void http_context_sent(http_shard *shard, http_context *context, tina_ctx *ctx);
 
 #ifdef __cplusplus
 }

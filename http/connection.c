@@ -83,6 +83,7 @@ static tina_effect send_begin(connection *self);
 static tina_effect send_rest(const connection *self);
 static tina_effect file_next(connection *self);
 static tina_effect file_done(tina_ctx *ctx, connection *self, const tina_message *m);
+static void context_end(tina_ctx *ctx, connection *self);
 static tina_effect finish(tina_ctx *ctx, connection *self);
 static tina_effect linger(tina_ctx *ctx, connection *self);
 static tina_effect leave(tina_ctx *ctx, connection *self);
@@ -225,7 +226,7 @@ static tina_effect sent_all(tina_ctx *ctx, connection *self) {
     }
     if (self->closing)
         return finish(ctx, self);
-    http_context_sent(self->shard, self->context);
+    http_context_sent(self->shard, self->context, ctx);
     self->state = CONNECTION_READING;
     return answer(ctx, self);
 }
@@ -498,11 +499,20 @@ static tina_effect file_done(tina_ctx *ctx, connection *self, const tina_message
     return answer(ctx, self);
 }
 
+// Nothing of what is left to send will be.
+static void context_end(tina_ctx *ctx, connection *self) {
+    http_context *context = self->context;
+    if (context == NULL)
+        return;
+    if (self->state == CONNECTION_SENDING)
+        context->unsent_bytes = self->sending.bytes + context->tail.bytes;
+    http_log_request(self->shard, context, ctx);
+    http_context_give(self->shard, tina_handle_slot(tina_self(ctx)));
+    self->context = NULL;
+}
+
 static tina_effect finish(tina_ctx *ctx, connection *self) {
-    if (self->context != NULL) {
-        http_context_give(self->shard, tina_handle_slot(tina_self(ctx)));
-        self->context = NULL;
-    }
+    context_end(ctx, self);
     if (self->ended || tina_socket_shutdown(ctx, self->fd, TINA_SHUTDOWN_WRITE) < 0)
         return leave(ctx, self);
     self->state = CONNECTION_LINGERING;
@@ -524,6 +534,7 @@ static tina_effect linger(tina_ctx *ctx, connection *self) {
 // The runtime closes the socket.
 static tina_effect leave(tina_ctx *ctx, connection *self) {
     http_shard *shard = self->shard;
+    context_end(ctx, self);
     http_shard_leave(shard, tina_handle_slot(tina_self(ctx)));
     if (!tina_handle_is_none(shard->listener)) {
         // Lost only when the pool of messages is empty, and then the listener's timer does it.

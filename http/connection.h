@@ -28,6 +28,9 @@ extern const tina_isolate_type http_dispatcher_type;
 // Tag of a listener's message to a dispatcher: a socket.
 #define HTTP_TAG_HANDED_OVER 2
 
+// Tag of a connection's message to the shard's log writer.
+#define HTTP_TAG_LINES 3
+
 #ifdef __cplusplus
 }
 #endif

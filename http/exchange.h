@@ -75,6 +75,7 @@ struct http_response {
     uint32_t capacity;
     uint32_t bytes; // of the finished head and copied body; 0 until answered
     uint32_t fields_bytes;
+    uint32_t head_bytes; // of what was answered
     uint32_t chunk;
     uint64_t left;
     http_handler next;
@@ -135,6 +136,10 @@ bool http_status_has_body(int status);
 // http_respond_status answers with a status and its name as a line of text. `methods`, when it is
 // not 0, becomes Allow. It never fails.
 http_step http_respond_status(http_response *response, int status, uint64_t methods);
+
+// http_json_piece writes, within a JSON string, the character at *at of a text that ends with a
+// NUL, and moves *at behind it; returns the end. At most 6 bytes.
+char *http_json_piece(char *out, const uint8_t **at);
 
 // http_reason returns a status's reason phrase; "" when it has none.
 const char *http_reason(int status);

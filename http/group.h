@@ -57,8 +57,8 @@ typedef struct http_route_groups {
     ((http_route_groups){(array), (uint32_t)(sizeof(array) / sizeof((array)[0]))})
 #endif
 
-// Two of a group's fields: .hooks = HTTP_HOOKS(array).
-#define HTTP_HOOKS(array) (array), .hook_count = (uint32_t)(sizeof(array) / sizeof((array)[0]))
+// Two of a group's fields, hooks and hook_count: .hooks = HTTP_HOOKS(array).
+#define HTTP_HOOKS(array) (array), (uint32_t)(sizeof(array) / sizeof((array)[0]))
 
 // http_pass is a before hook's step that lets the request go on.
 http_step http_pass(http_response *response);

@@ -21,6 +21,7 @@
 
 #include "core/atomic.h"
 #include "http/group.h"
+#include "http/log_line.h"
 #include "http/method.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -44,6 +45,15 @@ typedef enum http_spread {
     HTTP_SPREAD_ONE,       // shard 0 alone listens, and what it accepts goes to all in turn
 } http_spread;
 
+// One line for each request that was answered, or refused. A shard gathers lines and writes them
+// without waiting: where the file does not keep up, lines are dropped and counted
+// (log_lines_lost), as are those of connections that crash.
+typedef struct http_access_log {
+    http_log_format format; // default: no log
+    const char *path;       // appended to, made when it is not there; default the process's stdout
+    uint32_t buffer_bytes;  // of a shard, for what is not written yet; default 131,072
+} http_access_log;
+
 // What is particular about a server. Zero means the default.
 typedef struct http_server {
     const char *name;    // of the program; default "http"
@@ -53,6 +63,7 @@ typedef struct http_server {
     http_route otherwise; // its handler is called for paths that no route has, whatever the method;
                           // it has no pattern. Default: they are answered 404
     http_route_groups route_groups; // hooks for many routes alike
+    http_access_log access_log;
     bool proxy_protocol;  // every connection begins with a PROXY header, version 1 or 2, or is
                           // closed; only for where nobody but the proxy can connect
     tina_backend backend; // default: chosen at boot
@@ -102,7 +113,7 @@ typedef struct http_program {
     uint64_t room_bytes;  // the largest body_limit of routes that are not streamed
     uint32_t state_bytes; // the largest of all routes
     bool files;           // a route has a directory
-    tina_type_slots types[HTTP_USER_TYPES_MAX + 4];
+    tina_type_slots types[HTTP_USER_TYPES_MAX + 5];
     tina_child children[HTTP_USER_CHILDREN_MAX + 2];
     struct http_program *self; // args of the isolates that need it
     tina_atomic_u32 ready;     // listeners and bridges, of all shards
@@ -129,6 +140,7 @@ typedef struct http_counters {
     uint64_t contexts_exhausted; // 503
     uint64_t bodies_exhausted;   // 503
     uint64_t timeouts;           // idle, header, body or write
+    uint64_t log_lines_lost;     // of the access log
     uint64_t contexts_lost;      // their connection crashed; taken back
     uint64_t clients_left;       // while a handler waited
     uint64_t messages_unawaited; // came for a handler when none of their connection waited; dropped

@@ -5,7 +5,6 @@
 
 static uint32_t utf8_bytes(const uint8_t *at);
 static size_t piece_bytes(const uint8_t **at);
-static char *piece_write(char *out, const uint8_t **at);
 
 // RFC 8259 §7. Measured first, so that the scratch is charged for what is needed and no more.
 const char *http_json_quote(http_request *request, const char *text) {
@@ -20,7 +19,7 @@ const char *http_json_quote(http_request *request, const char *text) {
     char *out = quoted;
     *out++ = '"';
     for (const uint8_t *at = (const uint8_t *)text; *at != '\0';)
-        out = piece_write(out, &at);
+        out = http_json_piece(out, &at);
     *out++ = '"';
     *out = '\0';
     return quoted;
@@ -28,10 +27,11 @@ const char *http_json_quote(http_request *request, const char *text) {
 
 static size_t piece_bytes(const uint8_t **at) {
     char piece[8];
-    return (size_t)(piece_write(piece, at) - piece);
+    return (size_t)(http_json_piece(piece, at) - piece);
 }
 
-static char *piece_write(char *out, const uint8_t **at) {
+// RFC 8259 §7.
+char *http_json_piece(char *out, const uint8_t **at) {
     static const char digits[] = "0123456789abcdef";
     static const char replacement[3] = {'\xEF', '\xBF', '\xBD'}; // U+FFFD
     uint8_t byte = **at;

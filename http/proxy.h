@@ -22,7 +22,7 @@ typedef struct http_peer {
     uint8_t ip[16]; // valid when `told`; IPv4 uses the first 4
     uint16_t port;
     uint8_t family; // tina_address_family
-    bool told;      // by a proxy
+    bool told;      // by a proxy, or asked of the kernel before
 } http_peer;
 
 typedef enum http_proxy_result {

@@ -260,7 +260,9 @@ uint8_t *http_head_write(http_response *response, int status, const char *conten
         at = TEXT_PUT(at, "\r\nContent-Length: ");
         at = number_put(at, body_bytes);
     }
-    return head_end(response, at);
+    at = head_end(response, at);
+    response->head_bytes = (uint32_t)(at - response->out);
+    return at;
 }
 
 static uint8_t *head_end(http_response *response, uint8_t *at) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/format.h"
+#include "http/access_log.h"
 #include "http/connection.h"
 #include "http/http.h"
 #include "http/parse.h"
@@ -71,6 +72,8 @@ static void defaults_fill(http_server *server) {
     default_to(&server->body_limit, 65536);
     default_to(&server->large_body_count, server->context_count < 16 ? server->context_count : 16);
     default_to(&server->response_bytes, 16384);
+    if (server->access_log.format != HTTP_LOG_NONE)
+        default_to(&server->access_log.buffer_bytes, 131072);
     default_time(&server->idle_timeout_ns, 60);
     default_time(&server->header_timeout_ns, 10);
     default_time(&server->body_timeout_ns, 30);
@@ -98,6 +101,9 @@ static bool numbers_accepted(const http_server *server, char *sentence) {
         {"body_limit", server->body_limit, 1, 1u << 30},
         {"large_body_count", server->large_body_count, 1, server->context_count},
         {"response_bytes", server->response_bytes, HTTP_RESPONSE_BYTES_LEAST, 1u << 30},
+        {"access_log.format", (uint32_t)server->access_log.format, 0, HTTP_LOG_JSON},
+        {"access_log.buffer_bytes", server->access_log.buffer_bytes,
+         server->access_log.format != HTTP_LOG_NONE ? 2 * HTTP_LOG_LINE_BYTES : 0, 1u << 30},
         {"type_count", server->type_count, 0, HTTP_USER_TYPES_MAX},
         {"child_count", server->child_count, 0, HTTP_USER_CHILDREN_MAX},
     };
@@ -164,6 +170,7 @@ static bool spec_fill(http_program *program, char *sentence) {
     uint32_t shards = server->shards == TINA_SHARDS_ALL ? TINA_SHARD_COUNT_MAX : server->shards;
     types[2] = (tina_type_slots){&http_dispatcher_type, 2 * shards};
     types[3] = (tina_type_slots){&http_bridge_type, 1};
+    types[4] = (tina_type_slots){&http_log_writer_type, 2}; // one may be ending
     for (uint32_t i = 0; i < server->child_count; i++)
         program->children[i] = server->children[i];
     // The bridge starts before the listener and stops after it, when nothing more is handed over.
@@ -174,7 +181,7 @@ static bool spec_fill(http_program *program, char *sentence) {
     spec->name = server->name;
     spec->backend = server->backend;
     spec->types = program->types;
-    spec->type_count = server->type_count + 4;
+    spec->type_count = server->type_count + 5;
     spec->root.children = program->children;
     spec->root.child_count = server->child_count + 2;
     spec->shard_count = server->shards;

@@ -12,6 +12,7 @@ typedef struct shard_layout {
     uint64_t slots_at;
     uint64_t contexts_at;
     uint64_t context_stride;
+    uint64_t log_at;
     uint64_t rooms_at;
     uint64_t room_stride;
     uint64_t bytes;
@@ -36,6 +37,9 @@ http_shard *http_shard_open(void *memory, const http_program *program) {
     http_router_build(&shard->router, &server->routes, base + layout.router_at);
     for (uint32_t i = 0; i < server->routes.count; i++)
         shard->all_methods |= UINT64_C(1) << server->routes.route[i].method;
+    shard->log.half_bytes = server->access_log.buffer_bytes / 2;
+    shard->log.halves[0] = base + layout.log_at;
+    shard->log.halves[1] = shard->log.halves[0] + shard->log.half_bytes;
     shard->contexts = base + layout.contexts_at;
     shard->context_stride = layout.context_stride;
     shard->context_free = (uint32_t *)(base + layout.context_free_at);
@@ -84,6 +88,8 @@ static shard_layout layout_of(const http_program *program) {
     at += (uint64_t)server->large_body_count * sizeof(uint32_t);
     layout.slots_at = at;
     at = tina_align_up(at + (uint64_t)server->connection_count * sizeof(http_connection_slot), 64);
+    layout.log_at = at;
+    at = tina_align_up(at + server->access_log.buffer_bytes, 64);
     layout.contexts_at = at;
     layout.context_stride = tina_align_up(context_out_at(program) + server->response_bytes +
                                               HTTP_BATCH_BYTES + HTTP_CONTINUE_BYTES,
@@ -166,6 +172,10 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     context->timer = (tina_timer){0};
     context->phase = HTTP_PHASE_RECEIVING;
     context->opened = false;
+    context->admitted = false;
+    context->log_due = false;
+    context->sent_bytes = 0;
+    context->unsent_bytes = 0;
     context->begun = false;
     context->proxy_awaited = false;
     context->woken = false;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/prng.h"
+#include "http/access_log.h"
 #include "http/date.h"
 #include "http/exchange.h"
 #include "http/file.h"
@@ -38,7 +39,7 @@ typedef enum http_phase {
 } http_phase;
 
 // Everything that a connection needs from a request's first byte to its response's last.
-typedef struct http_context {
+struct http_context {
     http_parser parser;
     http_request request;   // its match is valid from HTTP_PARSE_HEAD on
     http_response response; // valid in all phases but RECEIVING
@@ -47,16 +48,22 @@ typedef struct http_context {
     uint32_t out_bytes;        // written and not yet sent
     uint32_t room;             // of a large body: index + 1; 0: none
     tina_bytes tail;           // to be sent after out
+    uint64_t admitted_ns;      // when the head was here
+    uint64_t admitted_s;       // the same in wall time
+    uint64_t sent_bytes;       // of the response, put into out, tail or a sendfile
+    uint64_t unsent_bytes;     // of these, when the connection ended before they went
     uint64_t head_deadline_ns; // of the request being read; 0: none of its bytes is here
     tina_timer timer;          // ends the wait; none: nothing does
     uint8_t phase;             // http_phase
     bool opened;               // hooks have begun the response
     bool begun;                // a byte of the response is in out, or sent
+    bool admitted;             // its head is good
+    bool log_due;              // the access log gets its line
     bool last;                 // the next response is the connection's last
     bool proxy_awaited;        // a PROXY header comes first
     bool woken;                // WAITING, CALLING: next is to be called, with request.message
     bool told;                 // next was called with TINA_SHUTDOWN
-} http_context;
+};
 
 // Responses are gathered in out until more than this is there, and leave with one send.
 #define HTTP_BATCH_BYTES 8192u
@@ -78,7 +85,7 @@ typedef struct http_connection_slot {
     bool live;
 } http_connection_slot;
 
-typedef struct http_shard {
+struct http_shard {
     const http_program *program; // NULL until opened
     http_counters counters;
     http_date date;
@@ -95,9 +102,10 @@ typedef struct http_shard {
     http_connection_slot *slots; // by connection isolate
     tina_handle listener;        // or a dispatcher, waits for a connection slot; none: none does
     bool draining;
+    http_log log;
     tina_prng ids;                            // of requests; key 0: not seeded
     tina_handle dispatchers[HTTP_SHARDS_MAX]; // on other shards, of this one, that have room
-} http_shard;
+};
 
 // http_all_listen returns whether every shard listens, or shard 0 alone.
 static inline bool http_all_listen(const http_program *program) {
