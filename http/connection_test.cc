@@ -52,6 +52,11 @@ http_step get_nothing(http_request *, http_response *) {
     return {};
 }
 
+http_step get_scratch(http_request *req, http_response *res) {
+    EXPECT_EQ(http_scratch(req, 1u << 20), nullptr);
+    return http_text(res, 200, "never sent");
+}
+
 http_step get_too_much(http_request *, http_response *res) {
     return http_bytes(res, 200, "text/plain", kBig.data(), kBig.size());
 }
@@ -64,10 +69,11 @@ http_step get_crash(http_request *req, http_response *res) {
 }
 
 const http_route routes[] = {
-    {HTTP_GET, "/", get_index, 0},        {HTTP_GET, "/users/:id", get_user, 0},
-    {HTTP_POST, "/echo", post_echo, 0},   {HTTP_POST, "/small", post_echo, 100},
-    {HTTP_GET, "/big", get_big, 0},       {HTTP_GET, "/nothing", get_nothing, 0},
-    {HTTP_GET, "/much", get_too_much, 0}, {HTTP_GET, "/crash", get_crash, 0},
+    {HTTP_GET, "/", get_index, 0},          {HTTP_GET, "/users/:id", get_user, 0},
+    {HTTP_POST, "/echo", post_echo, 0},     {HTTP_POST, "/small", post_echo, 100},
+    {HTTP_GET, "/big", get_big, 0},         {HTTP_GET, "/nothing", get_nothing, 0},
+    {HTTP_GET, "/much", get_too_much, 0},   {HTTP_GET, "/crash", get_crash, 0},
+    {HTTP_GET, "/scratch", get_scratch, 0},
 };
 
 http_step get_otherwise(http_request *req, http_response *res) {
@@ -386,8 +392,9 @@ TEST(Connection, AHandlerThatCannotAnswerIsAnswered500) {
     Client client(site);
     EXPECT_EQ(StatusOf(client.ask("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
     EXPECT_EQ(StatusOf(client.ask("GET /much HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
+    EXPECT_EQ(StatusOf(client.ask("GET /scratch HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
     EXPECT_EQ(StatusOf(client.ask(kGet)), "200");
-    EXPECT_EQ(counters->responses_bad, 2u);
+    EXPECT_EQ(counters->responses_bad, 3u);
     EXPECT_NE(site.harness->log().find("GET /nothing is answered 500: its handler returned"),
               string::npos);
 }

@@ -154,6 +154,7 @@ http_step http_respond_status(http_response *response, int status, uint64_t meth
 
 static http_step status_answer(http_response *response, int status, uint64_t methods) {
     http_response_reset(response);
+    response->request->scratch_short = false; // the handler's, or a hook's
     if (methods != 0)
         allow_add(response, methods);
     return http_status_has_body(status)
