@@ -24,6 +24,7 @@ int http_fuzz_range(const uint8_t *data, size_t bytes);
 int http_fuzz_condition(const uint8_t *data, size_t bytes);
 int http_fuzz_cookie(const uint8_t *data, size_t bytes);
 int http_fuzz_proxy(const uint8_t *data, size_t bytes);
+int http_fuzz_json(const uint8_t *data, size_t bytes);
 int http_fuzz_quote(const uint8_t *data, size_t bytes);
 
 #ifdef __cplusplus

@@ -134,6 +134,13 @@ TEST_F(Fuzz, Proxy) {
         string("\r\n PROXYTCP46UNKOW.:0129\0\x20\x21\x11\x0c", 29));
 }
 
+TEST_F(Fuzz, Json) {
+    run(http_fuzz_json,
+        {"{\"a\": [1, -2.5e3, \"x\\u00e9\\n\"], \"b\": {\"c\": null}, \"d\": true}",
+         "[[],{},[{\"\":\"\\ud83d\\ude00\"}]]", "\"caf\xc3\xa9\"", "0.1E+9", "false"},
+        "[]{},:\"\\u0d8e1-+.tfn \x80\xc3");
+}
+
 TEST_F(Fuzz, Quote) {
     run(http_fuzz_quote,
         {"", "plain", "\"\\\b\f\n\r\t\x01\x7f", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",

@@ -11,6 +11,7 @@
 #include "http/cookie.h"
 #include "http/exchange.h"
 #include "http/fuzz.h"
+#include "http/json_read.h"
 #include "http/proxy.h"
 #include "http/range.h"
 
@@ -235,5 +236,39 @@ int http_fuzz_proxy(const uint8_t *data, size_t bytes) {
         TINA_ASSERT(result != HTTP_PROXY_DONE || part_used == used);
         TINA_ASSERT(result != HTTP_PROXY_DONE || part.told == peer.told);
     }
+    return 0;
+}
+
+// What is read is written compactly, and read again as the same.
+int http_fuzz_json(const uint8_t *data, size_t bytes) {
+    static http_json_value values[TEXT_MAX];
+    static http_json_value again_values[TEXT_MAX];
+    static char text[TEXT_MAX + 2];
+    static char compact[TEXT_MAX + 2];
+    http_json_doc json;
+    http_json_doc again;
+    if (bytes > TEXT_MAX || http_json_read(&json, (const char *)data, bytes, values, TEXT_MAX) != 0)
+        return 0;
+    TINA_ASSERT(json.count > 0 && values[0].next == json.count);
+    for (uint32_t i = 0; i < json.count; i++) {
+        const http_json_value *value = &values[i];
+        TINA_ASSERT(value->next > i && value->next <= json.count);
+        TINA_ASSERT((size_t)value->at + value->bytes <= bytes);
+        if (value->kind == HTTP_JSON_STRING)
+            TINA_ASSERT(http_json_text(&json, i, text) <= value->bytes);
+        if (value->kind == HTTP_JSON_OBJECT && value->next > i + 1) {
+            uint32_t name = http_json_text(&json, i + 1, text);
+            text[name] = '\0';
+            TINA_ASSERT(strlen(text) < name || http_json_member(&json, i, text) > i);
+        }
+    }
+    uint32_t compact_bytes = http_json_compact(&json, 0, compact);
+    TINA_ASSERT(compact_bytes <= bytes);
+    http_json_result result =
+        http_json_read(&again, compact, compact_bytes, again_values, TEXT_MAX);
+    TINA_ASSERT(result == HTTP_JSON_OK && again.count == json.count);
+    for (uint32_t i = 0; i < json.count; i++)
+        TINA_ASSERT(values[i].kind == again_values[i].kind &&
+                    values[i].next == again_values[i].next);
     return 0;
 }

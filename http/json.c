@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "http/exchange.h"
+#include "http/utf8.h"
 
-static uint32_t utf8_bytes(const uint8_t *at);
 static size_t piece_bytes(const uint8_t **at);
 
 // RFC 8259 §7. Measured first, so that the scratch is charged for what is needed and no more.
@@ -45,7 +45,7 @@ char *http_json_piece(char *out, const uint8_t **at) {
         out += sizeof escape;
         (*at)++;
     } else {
-        uint32_t bytes = utf8_bytes(*at);
+        uint32_t bytes = utf8_bytes(*at, 4); // no further than the NUL
         if (bytes == 0) {
             memcpy(out, replacement, sizeof replacement);
             out += sizeof replacement;
@@ -57,24 +57,4 @@ char *http_json_piece(char *out, const uint8_t **at) {
         }
     }
     return out;
-}
-
-// The length of the well-formed sequence at `at`, or 0: Unicode's table 3-7, which leaves out
-// overlong forms and surrogates. The NUL that ends the text ends a sequence too.
-static uint32_t utf8_bytes(const uint8_t *at) {
-    uint8_t first = at[0];
-    if (first < 0x80)
-        return 1;
-    if (first < 0xC2 || first > 0xF4)
-        return 0;
-    uint32_t bytes = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-    uint8_t low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-    uint8_t high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-    for (uint32_t i = 1; i < bytes; i++) {
-        if (at[i] < low || at[i] > high)
-            return 0;
-        low = 0x80;
-        high = 0xBF;
-    }
-    return bytes;
 }
