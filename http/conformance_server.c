@@ -2,7 +2,8 @@
 //
 // What public suites and conformance_test.cc talk to: any path and any method is answered 200 with
 // the request's body, or "OK" when it has none; /echo answers with the request's fields, /cookie
-// with its cookies, and below /static is a directory, made at start and removed at the end.
+// with its cookies, /test with the events that Datastar's signals ask for, and below /static is a
+// directory, made at start and removed at the end.
 //
 //     conformance_server --port N [--deadline-ms N]
 //
@@ -17,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http/conformance_datastar.h"
 #include "http/cookie.h"
 #include "http/router.h"
 #include "http/serve.h"
@@ -206,11 +208,13 @@ static const http_method methods[] = {
 #define METHOD_COUNT (sizeof methods / sizeof methods[0])
 
 int main(int argc, char **argv) {
-    http_route routes[4 * METHOD_COUNT];
+    http_route routes[5 * METHOD_COUNT];
     uint32_t count = 0;
     for (size_t i = 0; i < METHOD_COUNT; i++) {
         routes[count++] = (http_route){methods[i], "/echo", echo, 0};
         routes[count++] = (http_route){methods[i], "/cookie", cookies, 0};
+        routes[count++] = (http_route){methods[i], "/test", conformance_datastar, 1u << 20,
+                                       CONFORMANCE_DATASTAR_STATE_BYTES};
         routes[count++] = methods[i] == HTTP_GET
                               ? (http_route){HTTP_GET, "/static/*path", .directory = directory,
                                              .precompressed = true}
