@@ -63,7 +63,16 @@ static void leaks_check(tina_sim *sim, sim_shard *self) {
     gauge_check(sim, self->number, "receive buffers", io->buffers_in_use);
 }
 
+// What the OS sees of a machine whose isolates have all ended.
+static void machine_check(tina_sim *sim) {
+    uint32_t files = sim_disk_open_fds(sim->disk);
+    if (files)
+        tina_sim_fail(sim, "nothing is left", "%u files are open when all isolates ended", files);
+    sim_disk_check(sim->disk);
+}
+
 void check_end(tina_sim *sim) {
+    machine_check(sim);
     for (uint32_t i = 0; i < sim->shard_count; i++) {
         leaks_check(sim, &sim->shards[i]);
         tina_shard_verify(sim->shards[i].shard);

@@ -24,6 +24,31 @@ static void peer_wake(void *self_, uint32_t peer) {
     wire_called(&self->sim->wires[self->number * self->sim->shard_count + peer]);
 }
 
+static void reactor_ready(void *sim_, uint32_t shard) {
+    tina_sim *sim = sim_;
+    shard_call(&sim->shards[shard]);
+}
+
+static uint64_t disk_delay_ns(void *disk, const tina_backend_op *op) {
+    return sim_disk_delay_ns(disk, op);
+}
+
+static int32_t disk_run(void *disk, const tina_backend_op *op, void *buffer, uint32_t buffer_bytes,
+                        tina_file_stat *stat) {
+    return sim_disk_do(disk, op, buffer, buffer_bytes, stat);
+}
+
+static void disk_close_fd(void *disk, int os_fd) {
+    sim_disk_close_fd(disk, os_fd);
+}
+
+static const sim_disk_calls disk_calls = {
+    .takes = sim_disk_takes,
+    .delay_ns = disk_delay_ns,
+    .run = disk_run,
+    .close_fd = disk_close_fd,
+};
+
 static void shard_streams(sim_shard *self) {
     sim_world *world = &self->sim->world;
     self->schedule = sim_stream_of(world, SIM_DOMAIN_SCHEDULE, self->number);
@@ -82,13 +107,20 @@ static bool shard_open(sim_shard *self, const tina_spec *spec, char sentence[TIN
         return false;
     shard_streams(self);
     tina_trap_init(&self->trap, 0, 0);
-    self->backend_options.scripted = &self->scripted;
+    self->backend_options = (sim_backend_options){
+        .net = sim->net,
+        .disk = sim->disk,
+        .disk_calls = &disk_calls,
+        .shard = self->number,
+        .ready = reactor_ready,
+        .where = sim,
+    };
     self->options = (tina_shard_options){
         .number = self->number,
         .shard_count = sim->shard_count,
         .wake = peer_wake,
         .wake_where = self,
-        .backend = &tina_reactor_scripted,
+        .backend = &tina_reactor_sim,
         .backend_options = &self->backend_options,
         .log_write = log_take,
         .log_where = self,

@@ -11,8 +11,10 @@
 #define TINA_SIM_MACHINE_H
 
 #include "arena/arena.h"
-#include "reactor/scripted.h"
 #include "sched/ctx.h"
+#include "sim/backend.h"
+#include "sim/disk.h"
+#include "sim/net.h"
 #include "sim/sim.h"
 #include "sim/world.h"
 #include "supervise/quarantine.h"
@@ -49,8 +51,7 @@ typedef struct sim_shard {
     uint32_t number;
     tina_spec spec; // resolved
     tina_shard_options options;
-    tina_scripted *scripted;
-    tina_scripted_options backend_options;
+    sim_backend_options backend_options;
     tina_arena arena;
     tina_trap trap;
     tina_shard *shard;
@@ -86,6 +87,8 @@ typedef enum sim_phase {
 
 struct tina_sim {
     sim_world world;
+    sim_net *net;
+    sim_disk *disk;
     const tina_scenario *scenario;
     const tina_sim_options *options;
     tina_sim_report *report;

@@ -60,6 +60,8 @@ static bool sim_open(tina_sim *sim, char sentence[TINA_SENTENCE_BYTES]) {
         sim->world.record.on_event = event_trace;
         sim->world.record.where = sim;
     }
+    sim->net = sim_net_open(&sim->world);
+    sim->disk = sim_disk_open(&sim->world);
     sim->shard_count = shards_choose(sim);
     sim->schedule = sim_stream_of(&sim->world, SIM_DOMAIN_SCHEDULE, 0xFFFF);
     for (uint32_t i = 0; i < TINA_SIM_STREAMS; i++)
@@ -128,12 +130,14 @@ static void calm_begin(tina_sim *sim) {
     sim->phase = SIM_CALM;
     sim->phase_end_ns = sim->world.now_ns + liveness_ns;
     sim->world.faults = false;
+    sim_net_heal(sim->net);
     sim_note(&sim->world, SIM_CALM_BEGUN, SIM_NOWHERE, 0, 0);
 }
 
 static void shutdown_begin(tina_sim *sim) {
     sim->phase = SIM_SHUTDOWN;
     sim->world.faults = false;
+    sim_net_heal(sim->net);
     sim->phase_end_ns = sim->world.now_ns;
     sim_note(&sim->world, SIM_SHUTDOWN_BEGUN, SIM_NOWHERE, 0, 0);
     for (uint32_t i = 0; i < sim->shard_count; i++) {
@@ -252,6 +256,10 @@ bool tina_simulate(const tina_scenario *scenario, const tina_sim_options *option
         report_fill(sim);
     }
     machine_close(sim);
+    if (sim->net)
+        sim_net_close(sim->net);
+    if (sim->disk)
+        sim_disk_free(sim->disk);
     sim_world_end(&sim->world);
     current = sim->outer;
     free(sim->state);
@@ -329,4 +337,12 @@ void tina_sim_fail(tina_sim *sim, const char *checker, const char *format, ...) 
 
 struct sim_world *tina_sim_world(tina_sim *sim) {
     return &sim->world;
+}
+
+struct sim_net *tina_sim_net(tina_sim *sim) {
+    return sim->net;
+}
+
+struct sim_disk *tina_sim_disk(tina_sim *sim) {
+    return sim->disk;
 }

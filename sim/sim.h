@@ -129,6 +129,8 @@ void tina_sim_fail(tina_sim *sim, const char *checker, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 // The virtual network and disk; see net.h, client.h and disk.h.
+struct sim_net *tina_sim_net(tina_sim *sim);
+struct sim_disk *tina_sim_disk(tina_sim *sim);
 struct sim_world *tina_sim_world(tina_sim *sim);
 
 #ifdef __cplusplus

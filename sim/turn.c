@@ -167,8 +167,6 @@ void shard_turn(sim_shard *self) {
     int result = tina_reactor_wait(tina_shard_reactor(self->shard), now.monotonic_ns,
                                    self->dozing ? until_ns : 0);
     TINA_ASSERT(result == 0);
-    if (!tina_scripted_control(self->scripted)->would_block)
-        self->called = true;
     if (!tick.busy && !self->dozing)
         tina_shard_rouse(self->shard);
     shard_disturb(self);
