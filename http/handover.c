@@ -40,7 +40,7 @@ typedef struct bridge {
 } bridge;
 
 typedef struct dispatcher_args {
-    const http_program *program;
+    http_program *program;
     tina_handle bridge;
 } dispatcher_args;
 
@@ -50,7 +50,7 @@ static tina_effect bridge_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     bridge *self = self_;
     TINA_ASSERT(args.bytes == sizeof(http_program *));
     self->program = *(http_program *const *)args.data;
-    self->shard = http_shard_open(tina_shard_memory(ctx), self->program);
+    self->shard = http_shard_open(ctx, self->program);
     bool listens = http_all_listen(self->program) || tina_shard_number(ctx) == 0;
     if (tina_shard_count(ctx) == 1 || !listens || !http_hands_over(self->program))
         return tina_done();
@@ -82,7 +82,7 @@ static tina_effect bridge_asked(tina_ctx *ctx, bridge *self, const tina_message 
                  tina_monitor_set(ctx, m->spawn.child).bits != 0;
     if (built) {
         self->dispatchers[self->next] = m->spawn.child;
-        self->shard->dispatchers[self->next] = m->spawn.child;
+        http_shard_reach(self->shard, self->next, m->spawn.child);
     }
     self->missing += !built;
     self->next++;
@@ -154,7 +154,7 @@ static tina_effect dispatcher_init(tina_ctx *ctx, void *self_, tina_bytes args_)
     dispatcher_args args;
     TINA_ASSERT(args_.bytes == sizeof args);
     memcpy(&args, args_.data, sizeof args);
-    self->shard = http_shard_open(tina_shard_memory(ctx), args.program);
+    self->shard = http_shard_open(ctx, args.program);
     self->bridge = args.bridge;
     if (tina_monitor_set(ctx, self->bridge).bits == 0)
         return tina_crash(0); // which the bridge sees
@@ -178,13 +178,13 @@ static tina_effect handed_over(tina_ctx *ctx, dispatcher *self, const tina_messa
     TINA_ASSERT(m->payload_bytes == sizeof fd);
     memcpy(&fd, m->payload, sizeof fd);
     if (tina_fd_is_none(fd)) { // this shard's fd table is full
-        self->shard->counters.handovers_lost++;
+        http_shard_lose(self->shard, 1);
         return tina_receive();
     }
     if (self->held_count == 0 && connection_begin(ctx, fd))
         return tina_receive();
     if (self->held_count == HELD_MAX) {
-        self->shard->counters.handovers_lost++;
+        http_shard_lose(self->shard, 1);
         return tina_io_close(fd);
     }
     self->shard->counters.accepts_delayed++;
@@ -228,7 +228,7 @@ static tina_effect dispatcher_handle(tina_ctx *ctx, void *self_, const tina_mess
     case TINA_IO_CLOSE_DONE:
         return tina_receive();
     case TINA_DOWN:
-        self->shard->counters.handovers_lost += self->held_count;
+        http_shard_lose(self->shard, self->held_count);
         awaits_no_more(ctx, self);
         return tina_done();
     case TINA_SHUTDOWN:

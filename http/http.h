@@ -43,6 +43,8 @@ typedef enum http_spread {
     HTTP_SPREAD_KERNEL,    // every shard listens and keeps what the kernel's hash gives it: the
                            // least work a connection, even by chance
     HTTP_SPREAD_ONE,       // shard 0 alone listens, and what it accepts goes to all in turn
+    HTTP_SPREAD_LEAST,     // shard 0 alone listens, and what it accepts goes to whichever shard has
+                           // the fewest connections: evens out what others have left uneven
 } http_spread;
 
 // One line for each request that was answered, or refused. A shard gathers lines and writes them
@@ -105,6 +107,13 @@ typedef struct http_server {
 #define HTTP_USER_TYPES_MAX    32u
 #define HTTP_USER_CHILDREN_MAX 32u
 
+// What a shard tells the one that listens, written by its thread alone. It is read without waiting
+// for anybody: a connection that has just ended, or is about to enter, may be missing.
+typedef struct http_load {
+    tina_atomic_u32 live;    // connections; one that crashed until its slot is used again
+    tina_atomic_u32 settled; // connections that have ever entered, or were lost on the way in
+} http_load;
+
 // A server made ready to run: the spec, and what it points to.
 typedef struct http_program {
     http_server server; // every default filled in
@@ -118,6 +127,7 @@ typedef struct http_program {
     struct http_program *self; // args of the isolates that need it
     tina_atomic_u32 ready;     // listeners and bridges, of all shards
     uint16_t port_chosen;      // by the kernel, for the one listener, should it start again
+    http_load loads[TINA_SHARD_COUNT_MAX + 1];
 } http_program;
 
 // http_server_spec fills *program, which stays in place, untouched, as long as program->spec is

@@ -44,7 +44,7 @@ static tina_effect listener_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     listener *self = self_;
     TINA_ASSERT(args.bytes == sizeof(http_program *));
     http_program *program = *(http_program *const *)args.data;
-    self->shard = http_shard_open(tina_shard_memory(ctx), program);
+    self->shard = http_shard_open(ctx, program);
     self->next = tina_shard_number(ctx);
     if (tina_shard_count(ctx) > 1 && tina_shard_number(ctx) > 0 && !http_all_listen(program))
         return tina_done();
@@ -172,21 +172,51 @@ static bool place_there(tina_ctx *ctx, const listener *self, uint32_t shard) {
             TINA_SEND_OK)
         return false;
     self->shard->counters.handed_over++;
+    self->shard->given[shard]++;
     return true;
 }
 
-// The next shard that takes it. Shards without a dispatcher, of which a server whose shards keep
-// what they accept has none, are passed over.
+static bool place_at(tina_ctx *ctx, const listener *self, uint32_t shard) {
+    return shard == tina_shard_number(ctx) ? place_here(ctx, self) : place_there(ctx, self, shard);
+}
+
+static uint32_t turn_next(tina_ctx *ctx, listener *self) {
+    uint32_t shard = self->next;
+    self->next = shard + 1 < tina_shard_count(ctx) ? shard + 1 : 0;
+    return shard;
+}
+
+// Of those with the fewest connections, the one whose turn comes first.
+static uint32_t least_loaded(tina_ctx *ctx, listener *self) {
+    uint32_t own = tina_shard_number(ctx);
+    uint32_t least = own;
+    uint32_t least_load = UINT32_MAX;
+    for (uint32_t i = 0; i < tina_shard_count(ctx); i++) {
+        uint32_t shard = turn_next(ctx, self);
+        if (shard != own && tina_handle_is_none(self->shard->dispatchers[shard]))
+            continue;
+        uint32_t load = http_shard_load(self->shard, shard);
+        if (load >= least_load)
+            continue;
+        least = shard;
+        least_load = load;
+    }
+    (void)turn_next(ctx, self);
+    return least;
+}
+
+// The least loaded shard if that is wanted, or the next shard that takes it. Shards without a
+// dispatcher, of which a server whose shards keep what they accept has none, are passed over.
 static bool connection_place(tina_ctx *ctx, listener *self) {
     uint32_t count = tina_shard_count(ctx);
     if (count == 1)
         return place_here(ctx, self);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t shard = self->next;
-        self->next = shard + 1 < count ? shard + 1 : 0;
-        if (shard == tina_shard_number(ctx) ? place_here(ctx, self) : place_there(ctx, self, shard))
+    if (self->shard->program->server.spread == HTTP_SPREAD_LEAST &&
+        place_at(ctx, self, least_loaded(ctx, self)))
+        return true;
+    for (uint32_t i = 0; i < count; i++)
+        if (place_at(ctx, self, turn_next(ctx, self)))
             return true;
-    }
     return false;
 }
 

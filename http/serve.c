@@ -87,7 +87,7 @@ static int option_of(const char *word) {
 }
 
 static bool spread_read(const char *text, http_spread *spread) {
-    static const char *const words[] = {"turns", "kernel", "one"};
+    static const char *const words[] = {"turns", "kernel", "one", "least"};
     for (uint32_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(text, words[i]) != 0)
             continue;
@@ -122,7 +122,7 @@ static bool option_read(http_server *server, int option, const char *value, char
         [OPTION_PORT] = "a number from 0 to 65535",
         [OPTION_BACKEND] = "auto, io_uring or epoll",
         [OPTION_SHARDS] = "a number from 1 to 255",
-        [OPTION_SPREAD] = "turns, kernel or one",
+        [OPTION_SPREAD] = "turns, kernel, one or least",
     };
     if (value_read(server, option, value))
         return true;
@@ -243,7 +243,7 @@ static int address_reserve(http_program *program) {
     tina_address *address = &program->address;
     const http_server *server = &program->server;
     if (server->shards == 1 || server->spread == HTTP_SPREAD_ONE ||
-        address->family == TINA_ADDRESS_UNIX)
+        server->spread == HTTP_SPREAD_LEAST || address->family == TINA_ADDRESS_UNIX)
         return -1;
     int fd = socket_bind(address, SO_REUSEPORT);
     struct sockaddr_storage storage = {0};
@@ -283,7 +283,8 @@ static void help_write(const http_server *server) {
         "  --backend B  io_uring, epoll, or auto: the one that is granted (auto)\n"
         "  --shards N   threads, each on a core of its own (%u)\n"
         "  --spread S   turns: connections go to all shards in turn; kernel: as the kernel gives\n"
-        "               them; one: in turn, from one listener (turns)\n"
+        "               them; one: in turn, from one listener; least: from it, to the shard with\n"
+        "               the fewest (turns)\n"
         "  --help       write this text\n"
         "SIGINT and SIGTERM end it when all requests in progress are answered; SIGUSR2 revives\n"
         "shards that faults have stopped.\n",

@@ -279,7 +279,7 @@ TEST_F(Serve, SaysWhyItCannotStart) {
         {{"--backend="}, "--backend is , but auto, io_uring or epoll is needed"},
         {{"--shards", "0"}, "--shards is 0, but a number from 1 to 255 is needed"},
         {{"--shards", "256"}, "--shards is 256, but a number from 1 to 255 is needed"},
-        {{"--spread", "evenly"}, "--spread is evenly, but turns, kernel or one is needed"},
+        {{"--spread", "evenly"}, "--spread is evenly, but turns, kernel, one or least is needed"},
         {{"--backends", "epoll"}, "--backends is no option of this program; --help lists them"},
         {{"--prt", "1"}, "--prt is no option of this program; --help lists them"},
     };

@@ -92,7 +92,7 @@ static bool numbers_accepted(const http_server *server, char *sentence) {
     const number_rule rules[] = {
         {"routes.count", server->routes.count, 1, HTTP_ROUTE_COUNT_MAX},
         {"shards", server->shards == TINA_SHARDS_ALL ? 1 : server->shards, 1, TINA_SHARD_COUNT_MAX},
-        {"spread", (uint32_t)server->spread, 0, HTTP_SPREAD_ONE},
+        {"spread", (uint32_t)server->spread, 0, HTTP_SPREAD_LEAST},
         {"connection_count", server->connection_count, 1, TINA_SLOT_COUNT_MAX},
         {"context_count", server->context_count, 1, server->connection_count},
         {"target_bytes", server->target_bytes, 64, 1u << 20},

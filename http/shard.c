@@ -26,7 +26,8 @@ static uint64_t context_out_at(const http_program *program);
 static http_parser_limits limits_of(const http_server *server);
 static http_context *context_at(const http_shard *shard, uint32_t index);
 
-http_shard *http_shard_open(void *memory, const http_program *program) {
+http_shard *http_shard_open(tina_ctx *ctx, http_program *program) {
+    void *memory = tina_shard_memory(ctx);
     http_shard *shard = memory;
     if (shard->program != NULL)
         return shard;
@@ -34,6 +35,8 @@ http_shard *http_shard_open(void *memory, const http_program *program) {
     shard_layout layout = layout_of(program);
     uint8_t *base = memory;
     shard->program = program;
+    shard->load = &program->loads[tina_shard_number(ctx)];
+    tina_atomic_u32_store_relaxed(&shard->load->live, 0);
     http_router_build(&shard->router, &server->routes, base + layout.router_at);
     for (uint32_t i = 0; i < server->routes.count; i++)
         shard->all_methods |= UINT64_C(1) << server->routes.route[i].method;
@@ -122,6 +125,15 @@ static http_parser_limits limits_of(const http_server *server) {
     return (http_parser_limits){server->target_bytes, server->head_bytes, server->field_count};
 }
 
+// One thread writes, so loads and stores are enough.
+static void load_tell(http_shard *shard, uint32_t settled) {
+    http_load *load = shard->load;
+    tina_atomic_u32_store_relaxed(&load->live, shard->counters.connections_in_use);
+    if (settled)
+        tina_atomic_u32_store_release(&load->settled,
+                                      tina_atomic_u32_load_relaxed(&load->settled) + settled);
+}
+
 void http_shard_enter(http_shard *shard, uint32_t slot) {
     TINA_ASSERT(slot < shard->program->server.connection_count);
     http_connection_slot *entry = &shard->slots[slot];
@@ -133,6 +145,7 @@ void http_shard_enter(http_shard *shard, uint32_t slot) {
         shard->counters.connections_in_use++;
     entry->live = true;
     shard->counters.connections++;
+    load_tell(shard, 1);
 }
 
 void http_shard_leave(http_shard *shard, uint32_t slot) {
@@ -142,6 +155,28 @@ void http_shard_leave(http_shard *shard, uint32_t slot) {
         http_context_give(shard, slot);
     entry->live = false;
     shard->counters.connections_in_use--;
+    load_tell(shard, 0);
+}
+
+void http_shard_lose(http_shard *shard, uint32_t count) {
+    shard->counters.handovers_lost += count;
+    load_tell(shard, count);
+}
+
+void http_shard_reach(http_shard *shard, uint32_t peer, tina_handle dispatcher) {
+    const http_load *load = &shard->program->loads[peer];
+    shard->dispatchers[peer] = dispatcher;
+    shard->given[peer] = tina_atomic_u32_load_relaxed(&load->settled);
+}
+
+// What has settled is read first: who enters in between counts twice rather than not at all. What
+// an earlier dispatcher still lets in may have more settled than was given.
+uint32_t http_shard_load(const http_shard *shard, uint32_t peer) {
+    const http_load *load = &shard->program->loads[peer];
+    uint32_t settled = tina_atomic_u32_load_acquire(&load->settled);
+    uint32_t live = tina_atomic_u32_load_relaxed(&load->live);
+    int32_t coming = load == shard->load ? 0 : (int32_t)(shard->given[peer] - settled);
+    return live + (coming > 0 ? (uint32_t)coming : 0);
 }
 
 http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx) {

@@ -105,11 +105,14 @@ struct http_shard {
     http_log log;
     tina_prng ids;                            // of requests; key 0: not seeded
     tina_handle dispatchers[HTTP_SHARDS_MAX]; // on other shards, of this one, that have room
+    http_load *load;                          // this shard's
+    uint32_t given[HTTP_SHARDS_MAX];          // to each other shard, counted as it counts settled
 };
 
 // http_all_listen returns whether every shard listens, or shard 0 alone.
 static inline bool http_all_listen(const http_program *program) {
     return program->server.spread != HTTP_SPREAD_ONE &&
+           program->server.spread != HTTP_SPREAD_LEAST &&
            program->address.family != TINA_ADDRESS_UNIX && program->address.port != 0;
 }
 
@@ -125,13 +128,22 @@ void http_ready(tina_ctx *ctx, http_program *program);
 // http_shard_bytes returns how much memory http_shard_open needs; may exceed 32 bits.
 uint64_t http_shard_bytes(const http_program *program);
 
-// http_shard_open builds the shard's state in memory (zeroed, 128-byte aligned) unless it is there.
-http_shard *http_shard_open(void *memory, const http_program *program);
+// http_shard_open builds the state of ctx's shard in its memory unless it is there.
+http_shard *http_shard_open(tina_ctx *ctx, http_program *program);
 
 // http_shard_enter notes that the connection in `slot` lives, and takes back what one before it
 // lost.
 void http_shard_enter(http_shard *shard, uint32_t slot);
 void http_shard_leave(http_shard *shard, uint32_t slot);
+
+// http_shard_lose notes that sockets which were handed over to this shard are closed.
+void http_shard_lose(http_shard *shard, uint32_t count);
+
+// http_shard_reach notes that `peer` has a new dispatcher, to which nothing is under way.
+void http_shard_reach(http_shard *shard, uint32_t peer, tina_handle dispatcher);
+
+// http_shard_load returns how many connections `peer` has or is about to have.
+uint32_t http_shard_load(const http_shard *shard, uint32_t peer);
 
 // http_context_take returns a context for the connection in `slot`, or NULL when all are in use.
 http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx);

@@ -83,15 +83,24 @@ class Shards : public ::testing::TestWithParam<const char *> {
         return GetParam() == string("kernel");
     }
 
-    // A connection that this shard serves.
+    bool FromOne() const {
+        return GetParam() == string("one") || GetParam() == string("least");
+    }
+
+    // A connection that this shard serves. Those that others serve are kept until it is found, or
+    // the least loaded would be another one for ever.
     int dial_to(const string &shard) {
+        std::vector<int> others;
         for (;;) {
             int fd = DialLoopback(port_);
             string served = ask(fd);
             EXPECT_NE(served, "");
-            if (served == shard || served.empty())
+            if (served == shard || served.empty()) {
+                for (int other : others)
+                    close(other);
                 return fd;
-            close(fd);
+            }
+            others.push_back(fd);
         }
     }
 
@@ -126,6 +135,56 @@ TEST_P(Shards, AThousandConnectionsAreSpreadEvenly) {
         close(fd);
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
+
+class LeastShards : public Shards {
+  protected:
+    // Closes a connection and waits until the server has let go of it.
+    void hang_up(int fd) {
+        char byte;
+        shutdown(fd, SHUT_WR);
+        EXPECT_EQ(recv(fd, &byte, 1, 0), 0);
+        close(fd);
+    }
+};
+
+TEST_P(LeastShards, NewConnectionsGoToWhereFewAre) {
+    std::vector<int> fds[2];
+    for (int i = 0; i < 400; i++) {
+        int fd = DialLoopback(port_);
+        fds[ask(fd) == "1"].push_back(fd);
+    }
+    for (int i = 0; i < 150; i++) {
+        hang_up(fds[1].back());
+        fds[1].pop_back();
+    }
+    for (int i = 0; i < 600; i++) {
+        int fd = DialLoopback(port_);
+        fds[ask(fd) == "1"].push_back(fd);
+    }
+    printf("%zu and %zu of 850 connections\n", fds[0].size(), fds[1].size());
+    EXPECT_NEAR(static_cast<double>(fds[0].size()), 425, 42);
+    for (const std::vector<int> &each : fds)
+        for (int fd : each)
+            close(fd);
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
+// All at once, so that most are on their way when the next is placed.
+TEST_P(LeastShards, ThoseOnTheirWayCount) {
+    int served[2] = {};
+    std::vector<int> fds;
+    for (int i = 0; i < 500; i++)
+        fds.push_back(DialLoopback(port_));
+    for (int fd : fds)
+        served[ask(fd) == "1"]++;
+    EXPECT_NEAR(served[0], 250, 25);
+    for (int fd : fds)
+        close(fd);
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Spread, LeastShards, ::testing::Values("least"),
+                         [](const auto &spread) { return string(spread.param); });
 
 // What clients that ask as fast as they can have seen.
 struct Load {
@@ -193,7 +252,7 @@ TEST_P(Shards, OneIsQuarantinedAndRevivedWhileTheOtherServes) {
         await("warning shards_server: shard " + victim + " is quarantined");
         for (int i = 0; i < 100; i++) {
             int fd = TryDial(port_);
-            if (GetParam() == string("one") && broken == 0) {
+            if (FromOne() && broken == 0) {
                 EXPECT_EQ(fd, -1) << "nobody listens but shard 0";
                 continue;
             }
@@ -300,11 +359,12 @@ TEST_P(RebuiltShards, EachListensAndIsHandedToAgainOnTheSamePort) {
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Spread, RebuiltShards, ::testing::Values("turns", "kernel", "one"),
+INSTANTIATE_TEST_SUITE_P(Spread, RebuiltShards,
+                         ::testing::Values("turns", "kernel", "one", "least"),
                          [](const auto &spread) { return string(spread.param); });
-INSTANTIATE_TEST_SUITE_P(Spread, FullShards, ::testing::Values("turns", "kernel", "one"),
+INSTANTIATE_TEST_SUITE_P(Spread, FullShards, ::testing::Values("turns", "kernel", "one", "least"),
                          [](const auto &spread) { return string(spread.param); });
-INSTANTIATE_TEST_SUITE_P(Spread, Shards, ::testing::Values("turns", "kernel", "one"),
+INSTANTIATE_TEST_SUITE_P(Spread, Shards, ::testing::Values("turns", "kernel", "one", "least"),
                          [](const auto &spread) { return string(spread.param); });
 
 } // namespace
