@@ -30,6 +30,7 @@ extern "C" {
     X(arrivals_mailbox_full) /* dropped */                                                         \
     X(arrivals_waited)       /* ticks in which a peer's messages waited for envelopes */           \
     X(wakes_sent)            /* to other shards */                                                 \
+    X(inlets_read)           /* looks at what one other shard has sent */                          \
     X(peers_reborn)                                                                                \
     X(peers_quarantined)                                                                           \
     X(calls_answered)                                                                              \

@@ -31,13 +31,6 @@ static void control_skim(tina_shard *shard, uint32_t peer) {
     }
 }
 
-// What was accepted before is delivered; of what was asked for, the answer will be nobody's.
-static void claims_publish(shard_link *link) {
-    tina_ring_publish(&link->out->returns, tina_ring_claimed(&link->out->returns));
-    tina_ring_publish(&link->out->control, tina_ring_claimed(&link->out->control));
-    tina_ring_publish(&link->out->messages, tina_ring_claimed(&link->out->messages));
-}
-
 void credits_begin(tina_shard *shard) {
     shard->life++;
     for (uint32_t peer = 0; peer < shard->link_count; peer++) {
@@ -53,7 +46,11 @@ void credits_begin(tina_shard *shard) {
         link->life_untold = shard->life > 1;
         if (!link->in)
             continue;
-        claims_publish(link);
+        // What was accepted before is delivered; of what was asked for, the answer will be
+        // nobody's.
+        link_publish(shard, peer);
+        link_set_add(&shard->kept, peer);
+        link_set_add(&shard->outbound, peer);
         control_skim(shard, peer);
         link->news = (peer_news){0}; // there is nobody to tell
     }
@@ -98,6 +95,7 @@ void credit_abandon(tina_shard *shard, uint32_t peer, uint32_t index) {
     // A call's answer comes by itself; a monitor's end may be far.
     credit->forgotten = credit->use == CREDIT_WATCH;
     link->forgets += credit->forgotten;
+    link_set_add(&shard->outbound, peer);
     credit->use = CREDIT_ENDED;
 }
 

@@ -177,6 +177,11 @@ typedef struct monitor_entry {
 
 typedef struct shard_link shard_link;
 
+// A set of links, by the numbers of their peers.
+typedef struct link_set {
+    uint64_t words[TINA_OCCUPANCY_WORDS_MAX];
+} link_set;
+
 // Who asked, of an envelope with ENVELOPE_REMOTE.
 typedef struct remote_call {
     uint32_t peer;
@@ -314,6 +319,9 @@ struct tina_shard {
     tina_shard_options options;
     shard_link *links; // to each shard, this one too; none when there is but one
     tina_inlet *inlets;
+    tina_occupancy *occupancy; // of the inlets; NULL: each is looked at in each tick
+    link_set kept;             // links to be looked at again, with what was not taken
+    link_set outbound;         // with something claimed or to be told
     remote_call *remote_calls; // of each envelope
     uint32_t link_count;
     uint32_t link_credits;

@@ -6,17 +6,22 @@
 //     shard A ── claim … publish ──▶ inlet of B for A ── receive ──▶ shard B
 //
 // An inlet lies in its reader's arena. In production the writer writes into it; in a simulation the
-// writer has an inlet of the simulator's, and a wire carries items from one to the other.
+// writer has an inlet of the simulator's, and a wire carries items from one to the other: it
+// publishes them to the reader's, and signals.
 //
 // Messages are what isolates send, and may find the ring full. Control carries what must arrive:
 // answers, failures, the ends that monitors tell of, and news of the shard itself. It is never
 // full: whoever asks for something has a credit, and with it room for what will come back.
+//
+// A reader of few looks at every inlet in each tick; a reader of many, at those that are marked.
 
 #ifndef TINA_SCHED_LINK_H
 #define TINA_SCHED_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "ring/occupancy.h"
 #include "ring/ring.h"
 #include "ring/sleeper.h"
 #include "sched/isolate.h"
@@ -29,8 +34,17 @@ typedef struct tina_inlet {
     tina_ring messages;   // of tina_message
     tina_ring control;    // of tina_message
     tina_ring returns;    // of uint64_t: transfer buffers that come home; as many as can be lent
-    tina_sleeper sleeper; // of the reader, for this writer
+    tina_sleeper sleeper; // of the reader, for this writer; unless it has
+    tina_occupancy *occupancy; // where writers mark what they have published; NULL: nowhere
+    uint32_t number;           // of this writer, there
 } tina_inlet;
+
+// tina_inlet_signal is for whoever has published to any ring of an inlet, once after all of them.
+// Returns true when the reader must be woken.
+static inline bool tina_inlet_signal(tina_inlet *inlet) {
+    return inlet->occupancy ? tina_occupancy_mark(inlet->occupancy, inlet->number)
+                            : tina_sleeper_must_wake(&inlet->sleeper);
+}
 
 // What an item is, in the flags of its message.
 typedef enum tina_item {

@@ -12,16 +12,32 @@
 static void control_receive(tina_shard *shard, uint32_t peer);
 static void messages_receive(tina_shard *shard, uint32_t peer);
 
+// Those that were marked, or kept from a tick before; where nobody marks, all.
+static uint64_t links_due(tina_shard *shard, uint32_t word) {
+    uint64_t kept = shard->kept.words[word];
+    shard->kept.words[word] = 0;
+    return shard->occupancy ? kept | tina_occupancy_take(shard->occupancy, word)
+                            : (UINT64_C(1) << shard->link_count) - 1;
+}
+
+static void link_receive(tina_shard *shard, uint32_t peer) {
+    shard_link *link = &shard->links[peer];
+    if (!link->in)
+        return;
+    COUNT(shard, inlets_read, 1);
+    loans_home(shard, peer);
+    control_receive(shard, peer);
+    messages_receive(shard, peer);
+    monitors_late(shard, link);
+    peer_tell(shard, link);
+    if (link->starved || link->behind || link->late_first != NONE)
+        link_set_add(&shard->kept, peer);
+}
+
 void links_receive(tina_shard *shard) {
-    for (uint32_t peer = 0; peer < shard->link_count; peer++) {
-        if (!shard->links[peer].in)
-            continue;
-        loans_home(shard, peer);
-        control_receive(shard, peer);
-        messages_receive(shard, peer);
-        monitors_late(shard, &shard->links[peer]);
-        peer_tell(shard, &shard->links[peer]);
-    }
+    for (uint32_t word = 0; word < link_words(shard); word++)
+        for (uint64_t due = links_due(shard, word); due != 0;)
+            link_receive(shard, link_set_first(&due, word));
 }
 
 // What each kind on control means; all of them fit into the mailboxes and lists that await them.
@@ -172,30 +188,49 @@ static void messages_receive(tina_shard *shard, uint32_t peer) {
     COUNT(shard, arrivals_waited, link->starved);
 }
 
+static uint32_t claims_publish(tina_inlet *out) {
+    uint32_t control = tina_ring_claimed(&out->control);
+    uint32_t messages = tina_ring_claimed(&out->messages);
+    uint32_t returns = tina_ring_claimed(&out->returns);
+    if (returns)
+        tina_ring_publish(&out->returns, returns);
+    // Control first: a request never overtakes the news of the life that it belongs to.
+    if (control)
+        tina_ring_publish(&out->control, control);
+    if (messages)
+        tina_ring_publish(&out->messages, messages);
+    return control + messages + returns;
+}
+
+void link_publish(tina_shard *shard, uint32_t peer) {
+    shard->links[peer].unmarked |= claims_publish(shard->links[peer].out) > 0;
+}
+
 // One release store a ring, and one wake-up a batch for a peer that sleeps.
-void links_publish(tina_shard *shard) {
-    for (uint32_t peer = 0; peer < shard->link_count; peer++) {
-        shard_link *link = &shard->links[peer];
-        if (!link->out)
-            continue;
-        news_send(shard, link);
-        uint32_t control = tina_ring_claimed(&link->out->control);
-        uint32_t messages = tina_ring_claimed(&link->out->messages);
-        uint32_t returns = tina_ring_claimed(&link->out->returns);
-        if (control + messages + returns == 0)
-            continue;
-        if (returns)
-            tina_ring_publish(&link->out->returns, returns);
-        // Control first: a request never overtakes the news of the life that it belongs to.
-        if (control)
-            tina_ring_publish(&link->out->control, control);
-        if (messages)
-            tina_ring_publish(&link->out->messages, messages);
-        if (tina_sleeper_must_wake(&link->out->sleeper)) {
-            COUNT(shard, wakes_sent, 1);
-            shard->options.wake(shard->options.wake_where, peer);
-        }
+static void link_send_off(tina_shard *shard, uint32_t peer) {
+    shard_link *link = &shard->links[peer];
+    if (!link->out)
+        return;
+    news_send(shard, link);
+    link_publish(shard, peer);
+    if (link->unmarked && tina_inlet_signal(link->out)) {
+        COUNT(shard, wakes_sent, 1);
+        shard->options.wake(shard->options.wake_where, peer);
     }
+    link->unmarked = false;
+}
+
+void links_publish(tina_shard *shard) {
+    link_set untold = {0};
+    for (uint32_t word = 0; word < link_words(shard); word++)
+        for (uint64_t due = shard->outbound.words[word]; due != 0;) {
+            uint32_t peer = link_set_first(&due, word);
+            link_send_off(shard, peer);
+            const shard_link *link = &shard->links[peer];
+            if (link->life_untold || link->end_untold || link->forgets)
+                link_set_add(&untold, peer);
+        }
+    shard->outbound = untold;
 }
 
 // Peers hear that this shard has stopped in place of that it has begun anew.
@@ -214,15 +249,20 @@ static bool link_could_go_on(const tina_shard *shard, const shard_link *link) {
 }
 
 bool links_are_behind(const tina_shard *shard) {
-    for (uint32_t peer = 0; peer < shard->link_count; peer++)
-        if (shard->links[peer].in && link_could_go_on(shard, &shard->links[peer]))
-            return true;
+    for (uint32_t word = 0; word < link_words(shard); word++)
+        for (uint64_t kept = shard->kept.words[word]; kept != 0;)
+            if (link_could_go_on(shard, &shard->links[link_set_first(&kept, word)]))
+                return true;
     return false;
 }
 
 // A link that is starved waits for envelopes, not for more to come.
 bool tina_shard_doze(tina_shard *shard) {
     bool work = false;
+    if (shard->occupancy) {
+        tina_sleeper_announce(&shard->occupancy->sleeper);
+        return !tina_occupancy_is_marked(shard->occupancy);
+    }
     for (uint32_t peer = 0; peer < shard->link_count; peer++) {
         shard_link *link = &shard->links[peer];
         if (!link->in)
@@ -236,6 +276,8 @@ bool tina_shard_doze(tina_shard *shard) {
 }
 
 bool tina_shard_is_called(tina_shard *shard) {
+    if (shard->occupancy)
+        return tina_occupancy_is_marked(shard->occupancy);
     for (uint32_t peer = 0; peer < shard->link_count; peer++) {
         shard_link *link = &shard->links[peer];
         if (link->in && (tina_ring_readable(&link->in->control) > 0 ||
@@ -247,6 +289,10 @@ bool tina_shard_is_called(tina_shard *shard) {
 }
 
 void tina_shard_rouse(tina_shard *shard) {
+    if (shard->occupancy) {
+        tina_sleeper_awake(&shard->occupancy->sleeper);
+        return;
+    }
     for (uint32_t peer = 0; peer < shard->link_count; peer++)
         if (shard->links[peer].in)
             tina_sleeper_awake(&shard->links[peer].in->sleeper);
@@ -283,12 +329,14 @@ void tina_shard_observe(tina_shard *shard, uint32_t peer, const tina_shard *obse
 // Returns the message to fill in, or NULL when the ring is full. It leaves with this tick.
 tina_message *link_claim(tina_shard *shard, uint32_t peer) {
     uint32_t count = 1;
+    link_set_add(&shard->outbound, peer);
     return tina_ring_claim(&shard->links[peer].out->messages, &count);
 }
 
 // Whoever calls this answers for the room: it was reserved with a credit.
 tina_message *link_claim_control(tina_shard *shard, uint32_t peer) {
     uint32_t count = 1;
+    link_set_add(&shard->outbound, peer);
     tina_message *item = tina_ring_claim(&shard->links[peer].out->control, &count);
     TINA_ASSERT(item != NULL);
     *item = (tina_message){0};

@@ -64,6 +64,7 @@ struct shard_link {
     bool behind;      // more had come than one tick takes
     bool life_untold; // REBORN is to be sent
     bool end_untold;  // QUARANTINED is to be sent
+    bool unmarked;    // something was published that the peer was not told of
     bool held;        // ... either, but there was no room in a tick before
     uint32_t unheard; // changes that were held until the next, which is told with them
 };
@@ -72,9 +73,25 @@ static inline bool is_remote(const tina_shard *shard, tina_handle handle) {
     return tina_handle_shard(handle) != shard->number && handle.bits != 0;
 }
 
+static inline void link_set_add(link_set *set, uint32_t peer) {
+    set->words[peer / 64] |= UINT64_C(1) << (peer & 63);
+}
+
+// link_set_first returns the least number in a word that is not empty, and removes it.
+static inline uint32_t link_set_first(uint64_t *members, uint32_t word) {
+    uint32_t bit = (uint32_t)__builtin_ctzll(*members);
+    *members &= *members - 1;
+    return 64 * word + bit;
+}
+
+static inline uint32_t link_words(const tina_shard *shard) {
+    return (shard->link_count + 63) / 64;
+}
+
 // links.c
 void links_receive(tina_shard *shard);
 void links_publish(tina_shard *shard);
+void link_publish(tina_shard *shard, uint32_t peer);
 void links_quarantine(tina_shard *shard);
 bool links_are_behind(const tina_shard *shard);
 tina_message *link_claim(tina_shard *shard, uint32_t peer);

@@ -15,6 +15,7 @@ static uint32_t entry_of(const tina_shard *shard, uint32_t lender, uint32_t inde
 
 static void home_send(tina_shard *shard, uint32_t lender, uint32_t index, uint32_t generation) {
     uint32_t count = 1;
+    link_set_add(&shard->outbound, lender);
     uint64_t *item = tina_ring_claim(&shard->links[lender].out->returns, &count);
     TINA_ASSERT(item != NULL); // as many places as the lender has buffers
     *item = (uint64_t)generation << 32 | index;

@@ -69,6 +69,13 @@ static tina_reactor_config reactor_config(const tina_spec *spec,
     };
 }
 
+// Up to so many shards look at every inlet, which costs less than marking them.
+#define POLLED_SHARDS_MAX 8u
+
+static uint64_t occupancy_bytes(uint32_t peers) {
+    return peers + 1 > POLLED_SHARDS_MAX ? sizeof(tina_occupancy) : 0;
+}
+
 // Monitors that other shards may set on isolates of this one.
 static uint64_t monitors_of(const tina_spec *spec, const tina_shard_options *options) {
     tina_channel_sizes links = tina_channels_measure(spec, options);
@@ -153,6 +160,7 @@ tina_layout_part tina_layout_part_at(const tina_spec *spec, const tina_shard_opt
                                      isolates * sizeof(tina_node)},
         [TINA_PART_LINKS] = {"links to shards", shards, shards * sizeof(shard_link)},
         [TINA_PART_INLETS] = {"channels' ends", shards, shards * sizeof(tina_inlet)},
+        [TINA_PART_OCCUPANCY] = {"channels' marks", shards, occupancy_bytes(links.peers)},
         [TINA_PART_INLET_MESSAGES] = {"channels' messages", links.message_sum,
                                       links.message_sum * sizeof(tina_message)},
         [TINA_PART_INLET_CONTROL] = {"channels' control", shards * links.control_count,
@@ -272,6 +280,9 @@ static void links_build(tina_shard *shard, const shard_carver *carver) {
     shard->link_share = share > 0 ? share : 1;
     shard->links = carve(carver, TINA_PART_LINKS);
     shard->inlets = carve(carver, TINA_PART_INLETS);
+    shard->occupancy = carve(carver, TINA_PART_OCCUPANCY);
+    if (shard->occupancy)
+        tina_occupancy_init(shard->occupancy, shard->link_count);
     inlet_memory memory;
     memory.messages = carve(carver, TINA_PART_INLET_MESSAGES);
     memory.control = carve(carver, TINA_PART_INLET_CONTROL);
@@ -283,6 +294,8 @@ static void links_build(tina_shard *shard, const shard_carver *carver) {
         inlet_build(&shard->inlets[i], &memory,
                     tina_channel_messages(carver->spec, carver->options, &size, i),
                     size.control_count, (uint32_t)returns_of(carver->spec));
+        shard->inlets[i].occupancy = shard->occupancy;
+        shard->inlets[i].number = i;
         shard->links[i] = (shard_link){
             .credits = credits + (size_t)i * size.credits,
             .requests = requests + (size_t)i * size.credits,

@@ -172,6 +172,71 @@ TEST(Shards, NotAMessageIsLostAmongFour) {
     Converse(4, IsLong() ? 1000000000 : 200000);
 }
 
+TEST(Shards, NotAMessageIsLostAmongTwelveWhoMarkWhatTheySend) {
+    Converse(12, IsLong() ? 100000000 : 100000);
+}
+
+// A few tokens go round among shards that sleep in between, without a timer or anything else to
+// wake them: one wake that is lost, and this never ends.
+
+uint64_t hops_wanted;
+std::atomic<uint64_t> hops;
+std::atomic<uint32_t> present;
+constexpr uint32_t kTokens = 3;
+
+struct Carrier {
+    uint64_t step;
+};
+
+tina_effect CarrierInit(tina_ctx *ctx, void *, tina_bytes) {
+    uint32_t shards = tina_shard_count(ctx);
+    where[tina_shard_number(ctx)].store(tina_self(ctx).bits, std::memory_order_release);
+    if (present.fetch_add(1) + 1 < shards)
+        return tina_receive();
+    for (uint32_t i = 0; i < kTokens; i++)
+        tina_send(ctx, At(i * 5 % shards), COUNTED, nullptr, 0);
+    return tina_receive();
+}
+
+tina_effect CarrierHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    Carrier *self = static_cast<Carrier *>(self_);
+    if (m->tag == TINA_SHUTDOWN)
+        return tina_done();
+    if (hops.fetch_add(1) + 1 == hops_wanted)
+        tina_stop(ctx, 9);
+    // To each of the others in turn, with pauses of different length at each.
+    uint32_t shards = tina_shard_count(ctx);
+    uint64_t away = 1 + self->step++ % (shards - 1);
+    tina_send(ctx, At(static_cast<uint32_t>((tina_shard_number(ctx) + away) % shards)), COUNTED,
+              nullptr, 0);
+    return tina_receive();
+}
+
+void PassTokens(uint32_t shards) {
+    tina_isolate_type type = {};
+    type.name = "carrier";
+    type.init = CarrierInit;
+    type.handle = CarrierHandle;
+    type.struct_bytes = sizeof(Carrier);
+    tina_type_slots slots;
+    tina_child child;
+    tina_spec spec = OneEach(&slots, &child, &type, shards);
+    spec.channel_bytes = 64 << 10;
+    hops_wanted = IsLong() ? 3000000 : 10000;
+    hops = present = 0;
+    Forget();
+    EXPECT_EQ(tina_run(&spec), 9);
+    EXPECT_GE(hops, hops_wanted);
+}
+
+TEST(Shards, NoWakeIsLostAmongThree) {
+    PassTokens(3);
+}
+
+TEST(Shards, NoWakeIsLostAmongTwelve) {
+    PassTokens(12);
+}
+
 // A shard that breaks again and again, and its peer, which talks to itself, calls it, and lends it
 // buffers.
 

@@ -78,6 +78,23 @@ static void peer_monitors_verify(const tina_shard *shard) {
         }
 }
 
+// A tick leaves nothing claimed, and nothing untold that no tick would come back for.
+static void links_verify(const tina_shard *shard) {
+    for (uint32_t peer = 0; peer < shard->link_count; peer++) {
+        const shard_link *link = &shard->links[peer];
+        bool again = shard->outbound.words[peer / 64] >> peer % 64 & 1;
+        bool kept = shard->kept.words[peer / 64] >> peer % 64 & 1;
+        if (!link->out)
+            continue;
+        TINA_ASSERT(tina_ring_claimed(&link->out->control) == 0);
+        TINA_ASSERT(tina_ring_claimed(&link->out->messages) == 0);
+        TINA_ASSERT(tina_ring_claimed(&link->out->returns) == 0);
+        TINA_ASSERT(!link->unmarked);
+        TINA_ASSERT(again == (link->life_untold || link->end_untold || link->forgets > 0));
+        TINA_ASSERT(kept || !(link->starved || link->behind || link->late_first != NONE));
+    }
+}
+
 static uint32_t transfers_verify(const tina_shard *shard, uint32_t number) {
     uint32_t count = 0;
     for (uint32_t at = shard->isolates[number].transfer_first; at != NONE;
@@ -159,6 +176,7 @@ void tina_shard_verify(const tina_shard *shard) {
     TINA_ASSERT(messages + places_verify(shard) == shard->envelope_pool.live);
     TINA_ASSERT(timers == shard->user_timers);
     peer_monitors_verify(shard);
+    links_verify(shard);
     TINA_ASSERT(monitors + shard->watches == shard->monitor_pool.live);
     TINA_ASSERT(transfers + shard->lent == shard->transfer_pool.live + shard->borrowed);
     tina_pool_verify(&shard->envelope_pool);
