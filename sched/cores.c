@@ -77,16 +77,66 @@ void tina_cores_read(tina_cores *cores) {
     cores->quota = quota_least(cores->count);
 }
 
-bool tina_cores_shards(const tina_cores *cores, uint32_t shard_count, uint32_t *count,
+static bool core_is_ours(const tina_cores *cores, uint16_t core) {
+    for (uint32_t i = 0; i < cores->count; i++)
+        if (cores->numbers[i] == core)
+            return true;
+    return false;
+}
+
+bool tina_cores_accept(const tina_cores *cores, const tina_spec *spec, uint32_t shard_count,
+                       char sentence[TINA_SENTENCE_BYTES]) {
+    if (spec->core_count == 0)
+        return true;
+    if (!spec->cores || spec->core_count != shard_count) {
+        tina_format(sentence, TINA_SENTENCE_BYTES,
+                    "core_count is %u, but %s; name a core for each of the %u shard%s, or none",
+                    spec->core_count, spec->cores ? "it must be shard_count" : "cores is not set",
+                    shard_count, shard_count == 1 ? "" : "s");
+        return false;
+    }
+    uint32_t i = 0;
+    while (i < shard_count && core_is_ours(cores, spec->cores[i]))
+        i++;
+    if (i == shard_count)
+        return true;
+    tina_format(sentence, TINA_SENTENCE_BYTES,
+                "cores[%u] is %u, but this process may use only %u core%s, from %u to %u "
+                "(sched_getaffinity); name one of those",
+                i, spec->cores[i], cores->count, cores->count == 1 ? "" : "s", cores->numbers[0],
+                cores->numbers[cores->count - 1]);
+    return false;
+}
+
+bool tina_cores_shards(const tina_cores *cores, const tina_spec *spec, uint32_t *count,
                        char sentence[TINA_SENTENCE_BYTES]) {
     uint32_t all = cores->quota < TINA_SHARD_COUNT_MAX ? cores->quota : TINA_SHARD_COUNT_MAX;
-    *count = shard_count == TINA_SHARDS_ALL ? all : shard_count;
+    if (spec->core_count)
+        all = spec->core_count;
+    *count = spec->shard_count == TINA_SHARDS_ALL ? all : spec->shard_count;
     if (*count == 0)
         *count = 1;
     if (*count <= TINA_SHARD_COUNT_MAX)
-        return true;
+        return tina_cores_accept(cores, spec, *count, sentence);
     tina_format(sentence, TINA_SENTENCE_BYTES,
                 "shard_count is %u, but a handle has room for %u; use fewer", *count,
                 TINA_SHARD_COUNT_MAX);
     return false;
+}
+
+uint32_t tina_cores_used(const tina_cores *cores, const tina_spec *spec) {
+    uint32_t different = 0;
+    for (uint32_t i = 0; i < spec->core_count; i++) {
+        uint32_t before = 0;
+        while (spec->cores[before] != spec->cores[i])
+            before++;
+        different += before == i;
+    }
+    return spec->core_count ? different : cores->count;
+}
+
+int tina_cores_of(const tina_cores *cores, const tina_spec *spec, uint32_t number, uint32_t count) {
+    if (spec->core_count)
+        return spec->cores[number];
+    return count > 1 && count <= cores->count ? cores->numbers[number] : -1;
 }

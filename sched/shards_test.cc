@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 namespace {
@@ -459,6 +461,125 @@ TEST(ShardsDeathTest, CountsThatCannotBeAreOneSentence) {
                 "the 255 shards would take [0-9]+ bytes, and this machine has [0-9]+; lower");
     spec.channel_bytes = UINT64_C(1) << 50;
     EXPECT_EXIT(std::exit(tina_run(&spec)), testing::ExitedWithCode(1), "channel_bytes is");
+}
+
+// Specs for as many shards, in which nothing happens.
+struct Nothing {
+    explicit Nothing(uint32_t shards) {
+        type.name = "nothing";
+        type.init = Begin;
+        type.handle = SleeperHandle;
+        spec = OneEach(&slots, &child, &type, shards);
+        spec.fd_count = 16;
+    }
+    static tina_effect Begin(tina_ctx *ctx, void *, tina_bytes) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        EXPECT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+        pinned[tina_shard_number(ctx)] = set;
+        return tina_done();
+    }
+    static cpu_set_t pinned[kShardsMax];
+    tina_isolate_type type = {};
+    tina_type_slots slots;
+    tina_child child;
+    tina_spec spec;
+};
+
+cpu_set_t Nothing::pinned[kShardsMax];
+
+std::vector<uint16_t> CoresOfOurs() {
+    cpu_set_t set;
+    std::vector<uint16_t> cores;
+    CPU_ZERO(&set);
+    EXPECT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+    for (uint16_t i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &set))
+            cores.push_back(i);
+    return cores;
+}
+
+int Occurrences(const std::string &text, const std::string &words) {
+    int count = 0;
+    for (size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1))
+        count++;
+    return count;
+}
+
+TEST(Shards, MoreThanCoresAreSaidOnceAndRun) {
+    Nothing nothing(static_cast<uint32_t>(CoresOfOurs().size()) + 1);
+    testing::internal::CaptureStderr();
+    int status = tina_run(&nothing.spec);
+    std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(Occurrences(said, " share "), 1) << said;
+    EXPECT_EQ(
+        Occurrences(said, "tina: " + std::to_string(nothing.spec.shard_count) + " shards share "),
+        1)
+        << said;
+}
+
+TEST(Shards, RunOnTheCoresThatTheSpecNames) {
+    std::vector<uint16_t> ours = CoresOfOurs();
+    const uint16_t cores[] = {ours.back(), ours.front(), ours.back()};
+    Nothing nothing(TINA_SHARDS_ALL);
+    nothing.spec.cores = cores;
+    nothing.spec.core_count = 3;
+    testing::internal::CaptureStderr();
+    int status = tina_run(&nothing.spec);
+    std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(Occurrences(said, "3 shards share "), 1) << said;
+    for (int i = 0; i < 3; i++) {
+        EXPECT_EQ(CPU_COUNT(&Nothing::pinned[i]), 1);
+        EXPECT_TRUE(CPU_ISSET(cores[i], &Nothing::pinned[i]));
+    }
+}
+
+TEST(ShardsDeathTest, CoresThatCannotBeAreOneSentence) {
+    std::vector<uint16_t> ours = CoresOfOurs();
+    uint16_t cores[] = {ours.front(), 1023};
+    Nothing nothing(2);
+    nothing.spec.cores = cores;
+    nothing.spec.core_count = 2;
+    EXPECT_EXIT(std::exit(tina_run(&nothing.spec)), testing::ExitedWithCode(1),
+                "cores.1. is 1023, but this process may use only [0-9]+ cores?, from [0-9]+ to "
+                "[0-9]+ .sched_getaffinity.; name one of those");
+    // One that the machine has and this process may not use.
+    cores[1] = ours.back();
+    auto run_with_one = [&](const tina_spec *spec) {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(ours.front(), &one);
+        sched_setaffinity(0, sizeof one, &one);
+        return tina_run(spec);
+    };
+    if (ours.size() > 1) {
+        EXPECT_EXIT(std::exit(run_with_one(&nothing.spec)), testing::ExitedWithCode(1),
+                    "cores.1. is [0-9]+, but this process may use only 1 core, from");
+    }
+    nothing.spec.shard_count = 3;
+    EXPECT_EXIT(
+        std::exit(tina_run(&nothing.spec)), testing::ExitedWithCode(1),
+        "core_count is 2, but it must be shard_count; name a core for each of the 3 shards");
+    EXPECT_EXIT(std::exit(tina_spec_print(&nothing.spec, STDERR_FILENO)),
+                testing::ExitedWithCode(0), "core_count is 2, but it must be shard_count");
+    nothing.spec.shard_count = 2;
+    nothing.spec.cores = nullptr;
+    EXPECT_EXIT(std::exit(tina_run(&nothing.spec)), testing::ExitedWithCode(1),
+                "core_count is 2, but cores is not set");
+    tina_spec specs[2] = {nothing.spec, nothing.spec};
+    specs[0].core_count = 0;
+    specs[1].cores = cores;
+    EXPECT_EXIT(std::exit(tina_run_shards(specs, 2)), testing::ExitedWithCode(1),
+                "shard 1's spec names cores that shard 0's does not");
+}
+
+TEST(ShardsDeathTest, MoreSpecsThanShardsCanBeAreOneSentence) {
+    Nothing nothing(1);
+    std::vector<tina_spec> specs(256, nothing.spec);
+    EXPECT_EXIT(std::exit(tina_run_shards(specs.data(), 256)), testing::ExitedWithCode(1),
+                "more specs than 255; a handle has no room for them");
 }
 
 } // namespace

@@ -112,6 +112,9 @@ typedef struct tina_spec {
     uint64_t handler_hard_ns;   // ... until its isolate is killed; default 1 s; either may be
                                 // TINA_HANDLER_UNLIMITED
     uint32_t shard_count;       // of a system that tina_run starts; default 1, or TINA_SHARDS_ALL
+    const uint16_t *cores;      // shard i is pinned to core cores[i]; default those that affinity
+                                // allows, when they suffice; with a spec each, the first's count
+    uint32_t core_count;        // as many as shards; also what TINA_SHARDS_ALL then means
     uint32_t rebuild_max;       // of the shard within rebuild_period_ns, as when the root gives
                                 // up; default 3, or TINA_INTENSITY_NONE
     uint64_t rebuild_period_ns; // default 60 s

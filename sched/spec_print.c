@@ -30,7 +30,7 @@ static bool spec_accept(const tina_spec *spec, tina_spec *resolved,
     tina_cores cores;
     tina_cores_read(&cores);
     if (!tina_spec_resolve(spec, resolved, sentence) ||
-        !tina_cores_shards(&cores, spec->shard_count, &resolved->shard_count, sentence))
+        !tina_cores_shards(&cores, spec, &resolved->shard_count, sentence))
         return false;
     for (uint32_t i = 0; i < resolved->shard_count; i++)
         if (!tina_channels_fit(resolved, i, resolved->shard_count, sentence))

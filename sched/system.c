@@ -350,11 +350,6 @@ static void boot_locks_open(system_state *system) {
     pthread_mutex_init(&system->boot, NULL);
 }
 
-// More shards than cores share them, unpinned, so that the kernel can balance what they do.
-static int core_of(const tina_cores *cores, uint32_t number, uint32_t count) {
-    return count > 1 && count <= cores->count ? cores->numbers[number] : -1;
-}
-
 static int system_run(const tina_spec *specs, uint32_t count, const tina_cores *cores) {
     char sentence[TINA_SENTENCE_BYTES];
     tina_arena memory = {0};
@@ -376,12 +371,14 @@ static int system_run(const tina_spec *specs, uint32_t count, const tina_cores *
     const tina_reactor_backend *backend = tina_backend_choose(specs[0].backend, sentence);
     if (*sentence)
         system_say(specs[0].name, sentence);
-    if (count > cores->count) {
-        tina_format(sentence, sizeof sentence, "%u shards share %u cores", count, cores->count);
+    uint32_t used = tina_cores_used(cores, &specs[0]);
+    if (count > used) {
+        tina_format(sentence, sizeof sentence, "%u shards share %u core%s", count, used,
+                    used == 1 ? "" : "s");
         system_say(specs[0].name, sentence);
     }
     for (uint32_t i = 0; i < count; i++)
-        member_begin(&system, i, &specs[i], backend, core_of(cores, i, count));
+        member_begin(&system, i, &specs[i], backend, tina_cores_of(cores, &specs[0], i, count));
     int status = STATUS_NOT_STARTED;
     if (memory_reserve(&system, sentence))
         status = members_serve(&system);
@@ -400,15 +397,23 @@ uint32_t tina_shards_all(void) {
     tina_cores cores;
     uint32_t count;
     tina_cores_read(&cores);
-    bool possible = tina_cores_shards(&cores, TINA_SHARDS_ALL, &count, sentence);
+    const tina_spec all = {.shard_count = TINA_SHARDS_ALL};
+    bool possible = tina_cores_shards(&cores, &all, &count, sentence);
     TINA_ASSERT(possible);
     return count;
 }
 
-// What the table of borrowed buffers takes for granted.
+// What is one for all: cores, and what the table of borrowed buffers takes for granted.
 static bool specs_agree(const tina_spec *specs, uint32_t count,
                         char sentence[TINA_SENTENCE_BYTES]) {
     for (uint32_t i = 1; i < count; i++) {
+        if (specs[i].core_count && specs[i].cores != specs[0].cores) {
+            tina_format(sentence, TINA_SENTENCE_BYTES,
+                        "shard %u's spec names cores that shard 0's does not; name them there, one "
+                        "for each shard",
+                        i);
+            return false;
+        }
         if (specs[i].transfer_count == specs[0].transfer_count &&
             specs[i].transfer_bytes == specs[0].transfer_bytes)
             continue;
@@ -443,7 +448,8 @@ static int specs_run(const tina_spec *specs, uint32_t spec_count, uint32_t count
         accepted = tina_spec_resolve(&specs[spec_count > 1 ? i : 0], &resolved[i], sentence);
     for (uint32_t i = 0; i < count && accepted; i++)
         accepted = tina_channels_fit(&resolved[i], i, count, sentence);
-    accepted = accepted && tina_channels_agree(resolved, count, sentence) &&
+    accepted = accepted && tina_cores_accept(cores, &specs[0], count, sentence) &&
+               tina_channels_agree(resolved, count, sentence) &&
                specs_agree(resolved, count, sentence);
     int status = accepted ? system_run(resolved, count, cores) : refuse(&specs[0], sentence);
     tina_arena_release(&memory);
@@ -455,7 +461,7 @@ int tina_run(const tina_spec *spec) {
     tina_cores cores;
     uint32_t count;
     tina_cores_read(&cores);
-    if (!tina_cores_shards(&cores, spec->shard_count, &count, sentence))
+    if (!tina_cores_shards(&cores, spec, &count, sentence))
         return refuse(spec, sentence);
     return specs_run(spec, 1, count, &cores);
 }
