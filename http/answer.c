@@ -227,6 +227,7 @@ static turn head_admit(http_shard *shard, http_context *context) {
     request->head = head;
     log_begin(shard, context);
     context->admitted = true;
+    (*context->requests)++;
     request->match.route = NULL;
     request->match.methods = shard->all_methods;
     if (!head->asterisk)
@@ -485,7 +486,9 @@ static void response_open(http_shard *shard, http_context *context) {
     response->wall_s = tina_wall_s(context->request.ctx);
     http_response_begin(response, &context->request, context->out + context->out_bytes,
                         shard->program->server.response_bytes);
-    response->close = context->last || head == NULL || !head->keep_alive;
+    uint32_t requests_max = shard->program->server.requests_max;
+    response->close = context->last || head == NULL || !head->keep_alive ||
+                      (requests_max != 0 && *context->requests >= requests_max);
 }
 
 // Fields that hooks have set stay.
@@ -521,4 +524,6 @@ static void request_end(http_shard *shard, http_context *context) {
     context->opened = false;
     context->begun = false;
     context->head_deadline_ns = 0;
+    context->body_bytes = 0;
+    context->body_waited_ns = 0;
 }

@@ -23,12 +23,15 @@
 
 #include "core/assert.h"
 #include "http/answer.h"
+#include "http/overflow.h"
 #include "http/shard.h"
 #include "sched/ctx.h"
 
 // A send's deadline is for so many bytes, so that a large body may take its time as long as it
 // moves.
 #define SEND_BYTES_MAX 262144u
+
+#define SECOND_NS UINT64_C(1000000000)
 
 typedef enum connection_state {
     CONNECTION_IDLE = 0, // receiving; no context
@@ -48,12 +51,13 @@ typedef struct connection {
     uint64_t deadline_ns; // LINGERING; and READING and WAITING when draining
     tina_io_id watch;     // the receive in the background, when `watching`
     http_peer peer;
-    uint8_t state;   // connection_state
-    bool closing;    // what is being sent is the last
-    bool ended;      // the client has sent its last byte
-    bool draining;   // told to shut down
-    bool introduced; // its PROXY header is read, or none is due
-    bool waited;     // a handler has: others may know this isolate, and send it messages
+    uint8_t state;     // connection_state
+    bool closing;      // what is being sent is the last
+    bool ended;        // the client has sent its last byte
+    bool draining;     // told to shut down
+    uint32_t requests; // begun
+    bool introduced;   // its PROXY header is read, or none is due
+    bool waited;       // a handler has: others may know this isolate, and send it messages
     bool watching;
 } connection;
 
@@ -77,6 +81,8 @@ static tina_effect sent_all(tina_ctx *ctx, connection *self);
 static tina_effect told_to_shut_down(tina_ctx *ctx, connection *self);
 static tina_effect answer(tina_ctx *ctx, connection *self);
 static tina_effect refuse(tina_ctx *ctx, connection *self, int status);
+static void body_received(tina_ctx *ctx, http_context *context, uint32_t bytes);
+static uint64_t body_await(http_context *context, const http_server *server, uint64_t now_ns);
 static tina_effect read_on(tina_ctx *ctx, connection *self);
 static tina_effect idle(tina_ctx *ctx, connection *self);
 static tina_effect send_begin(connection *self);
@@ -162,24 +168,21 @@ static tina_effect received(tina_ctx *ctx, connection *self, const tina_message 
 }
 
 static tina_effect bytes_received(tina_ctx *ctx, connection *self, const tina_message *m) {
-    // The same for all clients, without a date: RFC 9110 §6.6.1 lets a 5xx do without.
-    static const char unavailable[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                                      "Content-Length: 0\r\n"
-                                      "Retry-After: 1\r\n"
-                                      "Connection: close\r\n\r\n";
     if (self->state == CONNECTION_IDLE) {
         TINA_ASSERT(self->context == NULL);
         self->context = http_context_take(self->shard, tina_handle_slot(tina_self(ctx)), ctx);
         if (self->context == NULL) {
             self->closing = true;
             self->state = CONNECTION_SENDING;
-            self->sending = tina_bytes_of(unavailable, sizeof unavailable - 1);
+            self->sending = http_unavailable();
             return send_rest(self);
         }
         self->state = CONNECTION_READING;
         self->context->request.peer = &self->peer;
+        self->context->requests = &self->requests;
         self->context->proxy_awaited = !self->introduced;
     }
+    body_received(ctx, self->context, (uint32_t)m->io.result);
     http_parser_take(&self->context->parser, tina_io_data(ctx, m), (uint32_t)m->io.result);
     return answer(ctx, self);
 }
@@ -292,8 +295,30 @@ static tina_effect refuse(tina_ctx *ctx, connection *self, int status) {
     return send_begin(self);
 }
 
-// The head's deadline is one for all its bytes, so that a byte now and then does not put it off; a
-// body's is put off by each receipt, since its length has been agreed to.
+static void body_received(tina_ctx *ctx, http_context *context, uint32_t bytes) {
+    if (context->body_awaited_ns == 0)
+        return;
+    context->body_waited_ns += tina_now_ns(ctx) - context->body_awaited_ns;
+    context->body_bytes += bytes;
+    context->body_awaited_ns = 0;
+}
+
+// A body's deadline is put off by each receipt, since its length has been agreed to; but for a byte
+// now and then not by much.
+static uint64_t body_await(http_context *context, const http_server *server, uint64_t now_ns) {
+    uint64_t timeout_ns = server->body_timeout_ns;
+    context->body_awaited_ns = now_ns;
+    if (server->body_rate != HTTP_RATE_NONE) {
+        uint64_t most_ns =
+            server->body_timeout_ns + context->body_bytes / server->body_rate * SECOND_NS;
+        uint64_t left_ns =
+            most_ns > context->body_waited_ns ? most_ns - context->body_waited_ns : 0;
+        timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
+    }
+    return now_ns + timeout_ns;
+}
+
+// The head's deadline is one for all its bytes, so that a byte now and then does not put it off.
 static tina_effect read_on(tina_ctx *ctx, connection *self) {
     http_context *context = self->context;
     const http_server *server = &self->shard->program->server;
@@ -304,12 +329,11 @@ static tina_effect read_on(tina_ctx *ctx, connection *self) {
         return idle(ctx, self);
     }
     uint64_t now_ns = tina_now_ns(ctx);
-    uint64_t deadline_ns = now_ns + server->body_timeout_ns;
-    if (context->parser.state == HTTP_PARSE_IN_HEAD) {
-        if (context->head_deadline_ns == 0)
-            context->head_deadline_ns = now_ns + server->header_timeout_ns;
-        deadline_ns = context->head_deadline_ns;
-    }
+    if (context->parser.state == HTTP_PARSE_IN_HEAD && context->head_deadline_ns == 0)
+        context->head_deadline_ns = now_ns + server->header_timeout_ns;
+    uint64_t deadline_ns = context->parser.state == HTTP_PARSE_IN_HEAD
+                               ? context->head_deadline_ns
+                               : body_await(context, server, now_ns);
     if (self->draining && self->deadline_ns < deadline_ns)
         deadline_ns = self->deadline_ns;
     if (deadline_ns <= now_ns)

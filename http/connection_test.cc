@@ -282,7 +282,9 @@ TEST(Connection, AHeadHasOneDeadlineForAllItsBytes) {
 }
 
 TEST(Connection, ABodyMayBeSlowAsLongAsItComes) {
-    Site site;
+    http_server server = {};
+    server.body_rate = HTTP_RATE_NONE;
+    Site site(server);
     Client client(site);
     client.ask(kGet);
     client.send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");

@@ -16,6 +16,7 @@
 
 #include "core/assert.h"
 #include "http/connection.h"
+#include "http/overflow.h"
 #include "http/shard.h"
 #include "sched/ctx.h"
 
@@ -173,6 +174,16 @@ static tina_effect wait(tina_ctx *ctx, dispatcher *self) {
     return self->timer.bits != 0 ? tina_receive() : tina_yield();
 }
 
+// Others may have room: the bridge is told to pass this shard over until a connection ends.
+static tina_effect handed_over_refuse(tina_ctx *ctx, dispatcher *self, tina_fd fd) {
+    bool taken = http_overflow_refuse(self->shard, ctx, fd);
+    self->shard->listener = tina_self(ctx);
+    if (!self->told_full)
+        self->told_full = tina_send(ctx, self->bridge, TAG_FULL, NULL, 0) == TINA_SEND_OK;
+    tina_effect next = wait(ctx, self);
+    return taken ? next : tina_io_close(fd);
+}
+
 static tina_effect handed_over(tina_ctx *ctx, dispatcher *self, const tina_message *m) {
     tina_fd fd;
     TINA_ASSERT(m->payload_bytes == sizeof fd);
@@ -183,6 +194,8 @@ static tina_effect handed_over(tina_ctx *ctx, dispatcher *self, const tina_messa
     }
     if (self->held_count == 0 && connection_begin(ctx, fd))
         return tina_receive();
+    if (self->shard->program->server.overflow != HTTP_OVERFLOW_WAIT)
+        return handed_over_refuse(ctx, self, fd);
     if (self->held_count == HELD_MAX) {
         http_shard_lose(self->shard, 1);
         return tina_io_close(fd);

@@ -47,6 +47,15 @@ typedef enum http_spread {
                            // the fewest connections: evens out what others have left uneven
 } http_spread;
 
+// What becomes of a connection when all connection_count are taken.
+typedef enum http_overflow {
+    HTTP_OVERFLOW_WAIT = 0, // it waits in the kernel's backlog until one ends; meanwhile responses
+                            // say Connection: close
+    HTTP_OVERFLOW_503,      // it is answered 503 with Retry-After; 64 a shard at once, others are
+                            // closed
+    HTTP_OVERFLOW_CLOSE,    // it is closed
+} http_overflow;
+
 // One line for each request that was answered, or refused. A shard gathers lines and writes them
 // without waiting: where the file does not keep up, lines are dropped and counted
 // (log_lines_lost), as are those of connections that crash.
@@ -73,7 +82,9 @@ typedef struct http_server {
     http_spread spread;
     uint32_t rebuild_max; // of a shard before it is quarantined, see tina_spec
 
-    uint32_t connection_count; // a shard; more wait in the kernel's backlog; default 1,024
+    uint32_t connection_count; // a shard; default 1,024
+    http_overflow overflow;    // of connections beyond them
+    uint32_t requests_max;     // of a connection, which then closes; default no bound
     uint32_t backlog;          // default 1,024
     uint32_t context_count;    // requests in progress at once, more are answered 503; default
                                // connection_count, at most 1,024
@@ -88,6 +99,9 @@ typedef struct http_server {
     uint64_t idle_timeout_ns;   // without a request; then the connection closes; default 60 s
     uint64_t header_timeout_ns; // a head's first to last byte, then 408; default 10 s
     uint64_t body_timeout_ns;   // between two receipts of a body, then 408; default 30 s
+    uint32_t body_rate;         // bytes a second that a body comes with on average, after its first
+                                // body_timeout_ns, or 408; default 64, or HTTP_RATE_NONE. What a
+                                // handler takes to read does not count
     uint64_t write_timeout_ns;  // for one batch of responses, then it closes; default 30 s
     uint64_t linger_timeout_ns; // how long a client may still send after our last byte; default 2 s
 
@@ -103,6 +117,8 @@ typedef struct http_server {
                       uint32_t shards);
     void *listening_context;
 } http_server;
+
+#define HTTP_RATE_NONE UINT32_MAX
 
 #define HTTP_USER_TYPES_MAX    32u
 #define HTTP_USER_CHILDREN_MAX 32u
@@ -122,7 +138,7 @@ typedef struct http_program {
     uint64_t room_bytes;  // the largest body_limit of routes that are not streamed
     uint32_t state_bytes; // the largest of all routes
     bool files;           // a route has a directory
-    tina_type_slots types[HTTP_USER_TYPES_MAX + 5];
+    tina_type_slots types[HTTP_USER_TYPES_MAX + 6];
     tina_child children[HTTP_USER_CHILDREN_MAX + 2];
     struct http_program *self; // args of the isolates that need it
     tina_atomic_u32 ready;     // listeners and bridges, of all shards
@@ -139,20 +155,21 @@ bool http_server_spec(const http_server *server, http_program *program,
 // What a shard's server has done. Counters only grow; gauges (..._in_use) fall again, after a crash
 // when the connection's slot is used again.
 typedef struct http_counters {
-    uint64_t connections;        // given to a connection isolate, whichever shard accepted them
-    uint64_t handed_over;        // accepted here and given to another shard
-    uint64_t handovers_lost;     // closed, since this shard had no room for what another gave it
-    uint64_t accepts_failed;     // the OS refused, e.g. out of file descriptors
-    uint64_t accepts_delayed;    // connection_count was reached; the connection waited
-    uint64_t requests;           // answered, by a handler or for it
-    uint64_t requests_bad;       // refused by the parser
-    uint64_t responses_bad;      // 500 because a handler's response could not be made
-    uint64_t contexts_exhausted; // 503
-    uint64_t bodies_exhausted;   // 503
-    uint64_t timeouts;           // idle, header, body or write
-    uint64_t log_lines_lost;     // of the access log
-    uint64_t contexts_lost;      // their connection crashed; taken back
-    uint64_t clients_left;       // while a handler waited
+    uint64_t connections;         // given to a connection isolate, whichever shard accepted them
+    uint64_t handed_over;         // accepted here and given to another shard
+    uint64_t handovers_lost;      // closed, since this shard had no room for what another gave it
+    uint64_t accepts_failed;      // the OS refused, e.g. out of file descriptors
+    uint64_t accepts_delayed;     // connection_count was reached; the connection waited
+    uint64_t connections_refused; // for want of a slot, where they do not wait
+    uint64_t requests;            // answered, by a handler or for it
+    uint64_t requests_bad;        // refused by the parser
+    uint64_t responses_bad;       // 500 because a handler's response could not be made
+    uint64_t contexts_exhausted;  // 503
+    uint64_t bodies_exhausted;    // 503
+    uint64_t timeouts;            // idle, header, body or write
+    uint64_t log_lines_lost;      // of the access log
+    uint64_t contexts_lost;       // their connection crashed; taken back
+    uint64_t clients_left;        // while a handler waited
     uint64_t messages_unawaited; // came for a handler when none of their connection waited; dropped
     uint32_t connections_in_use;
     uint32_t contexts_in_use;

@@ -8,6 +8,7 @@
 
 #include "core/assert.h"
 #include "http/connection.h"
+#include "http/overflow.h"
 #include "http/shard.h"
 #include "sched/ctx.h"
 
@@ -71,6 +72,9 @@ static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_messag
         self->shard->draining = true;
         self->shard->listener = tina_handle_none();
         return end(self);
+    case TINA_IO_CLOSE_DONE: // one that is refused
+        self->held = tina_fd_none();
+        return m->io.result == TINA_IO_CANCELED ? tina_receive() : tina_io_accept(self->fd);
     case TINA_IO_UNLINK_DONE:
         return tina_done();
     default:
@@ -145,7 +149,13 @@ static tina_effect accept_refused(tina_ctx *ctx, listener *self, int32_t result)
 }
 
 static tina_effect connection_begin(tina_ctx *ctx, listener *self) {
-    if (!connection_place(ctx, self)) {
+    bool placed = connection_place(ctx, self);
+    if (!placed && self->shard->program->server.overflow != HTTP_OVERFLOW_WAIT) {
+        if (!http_overflow_refuse(self->shard, ctx, self->held))
+            return tina_io_close(self->held);
+        placed = true;
+    }
+    if (!placed) {
         self->shard->counters.accepts_delayed += self->state == LISTENER_ACCEPTING;
         self->shard->listener = tina_self(ctx);
         return wait(ctx, self, LISTENER_FULL);

@@ -7,6 +7,7 @@
 #include "http/access_log.h"
 #include "http/connection.h"
 #include "http/http.h"
+#include "http/overflow.h"
 #include "http/parse.h"
 #include "http/router.h"
 #include "http/shard.h"
@@ -66,6 +67,7 @@ static void defaults_fill(http_server *server) {
     default_to(&server->backlog, 1024);
     default_to(&server->context_count,
                server->connection_count < 1024 ? server->connection_count : 1024);
+    default_to(&server->body_rate, 64);
     default_to(&server->target_bytes, 8192);
     default_to(&server->head_bytes, 12288);
     default_to(&server->field_count, 100);
@@ -95,6 +97,7 @@ static bool numbers_accepted(const http_server *server, char *sentence) {
         {"spread", (uint32_t)server->spread, 0, HTTP_SPREAD_LEAST},
         {"connection_count", server->connection_count, 1, TINA_SLOT_COUNT_MAX},
         {"context_count", server->context_count, 1, server->connection_count},
+        {"overflow", (uint32_t)server->overflow, 0, HTTP_OVERFLOW_CLOSE},
         {"target_bytes", server->target_bytes, 64, 1u << 20},
         {"head_bytes", server->head_bytes, server->target_bytes + 1024, 1u << 24},
         {"field_count", server->field_count, 1, 1u << 16},
@@ -170,6 +173,7 @@ static bool spec_fill(http_program *program, char *sentence) {
     uint32_t shards = server->shards == TINA_SHARDS_ALL ? TINA_SHARD_COUNT_MAX : server->shards;
     types[2] = (tina_type_slots){&http_dispatcher_type, 2 * shards};
     types[3] = (tina_type_slots){&http_bridge_type, 1};
+    types[5] = (tina_type_slots){&http_refusal_type, HTTP_REFUSALS};
     types[4] = (tina_type_slots){&http_log_writer_type, 2}; // one may be ending
     for (uint32_t i = 0; i < server->child_count; i++)
         program->children[i] = server->children[i];
@@ -181,15 +185,15 @@ static bool spec_fill(http_program *program, char *sentence) {
     spec->name = server->name;
     spec->backend = server->backend;
     spec->types = program->types;
-    spec->type_count = server->type_count + 5;
+    spec->type_count = server->type_count + 6;
     spec->root.children = program->children;
     spec->root.child_count = server->child_count + 2;
     spec->shard_count = server->shards;
     spec->rebuild_max = server->rebuild_max;
     // A connection's, a file's for each request, the listener's, some for the program, and what
     // other shards may have under way.
-    spec->fd_count =
-        server->connection_count + server->context_count + 64 + (shards > 1 ? HANDED_OVER_FDS : 0);
+    spec->fd_count = server->connection_count + server->context_count + 64 + HTTP_REFUSALS +
+                     (shards > 1 ? HANDED_OVER_FDS : 0);
     spec->path_count = program->files ? FILES_OPENING : 0;
     spec->scratch_bytes = http_scratch_bytes(server) + 65536;
     uint64_t memory = http_shard_bytes(program);

@@ -204,6 +204,9 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     context->room = 0;
     context->tail = (tina_bytes){NULL, 0};
     context->head_deadline_ns = 0;
+    context->body_bytes = 0;
+    context->body_waited_ns = 0;
+    context->body_awaited_ns = 0;
     context->timer = (tina_timer){0};
     context->phase = HTTP_PHASE_RECEIVING;
     context->opened = false;

@@ -52,6 +52,10 @@ struct http_context {
     uint64_t admitted_s;       // the same in wall time
     uint64_t sent_bytes;       // of the response, put into out, tail or a sendfile
     uint64_t unsent_bytes;     // of these, when the connection ended before they went
+    uint64_t body_bytes;       // of the request being read, that were waited for
+    uint64_t body_waited_ns;   // how long
+    uint64_t body_awaited_ns;  // since when; 0: nothing of it is
+    uint32_t *requests;        // the connection's count
     uint64_t head_deadline_ns; // of the request being read; 0: none of its bytes is here
     tina_timer timer;          // ends the wait; none: nothing does
     uint8_t phase;             // http_phase
