@@ -195,7 +195,7 @@ uint32_t sim_net_poll(const sim_net *net, int32_t socket, uint32_t what) {
         ready = sim_net_stream_poll(s);
         break;
     case NET_DATAGRAM:
-        ready = TINA_POLL_WRITE | (s->first || s->error ? TINA_POLL_READ : 0);
+        ready = TINA_POLL_WRITE | (s->first ? TINA_POLL_READ : 0);
         ready |= s->error ? TINA_POLL_ERROR : 0;
         break;
     case NET_FRESH:
