@@ -24,6 +24,7 @@
 // once. A directory's fsync that fails has done nothing, and may be repeated.
 //
 // No users, so no permissions are checked; no links; a machine's current directory is "/".
+// A directory that is renamed comes after every change of names before it.
 // Entities of SIM_DOMAIN_DISK are numbers of files, 0 where an op finds no file: a world has one
 // disk. What an op draws from a stream is as many numbers whatever comes of it.
 

@@ -78,26 +78,21 @@ uint64_t sim_bytes_read(const sim_bytes *content, uint64_t at, void *to, uint64_
     return count;
 }
 
-void sim_bytes_resize(sim_bytes *content, uint64_t bytes) {
-    content->bytes = bytes;
-    uint32_t kept = page_lower(content, (bytes + SIM_PAGE_BYTES - 1) / SIM_PAGE_BYTES);
-    while (content->page_count > kept)
+void sim_bytes_clear(sim_bytes *content) {
+    while (content->page_count > 0)
         free(content->pages[--content->page_count].data);
-    uint32_t used = (uint32_t)(bytes % SIM_PAGE_BYTES);
-    uint32_t last = page_lower(content, bytes / SIM_PAGE_BYTES);
-    if (used && page_is(content, last, bytes / SIM_PAGE_BYTES))
-        memset(content->pages[last].data + used, 0, SIM_PAGE_BYTES - used);
+    content->bytes = 0;
 }
 
 void sim_bytes_copy(sim_bytes *content, const sim_bytes *from) {
-    sim_bytes_resize(content, 0);
+    sim_bytes_clear(content);
     for (uint32_t i = 0; i < from->page_count; i++)
         memcpy(page_make(content, from->pages[i].number), from->pages[i].data, SIM_PAGE_BYTES);
     content->bytes = from->bytes;
 }
 
 void sim_bytes_free(sim_bytes *content) {
-    sim_bytes_resize(content, 0);
+    sim_bytes_clear(content);
     free(content->pages);
     *content = (sim_bytes){0};
 }

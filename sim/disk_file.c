@@ -62,7 +62,7 @@ static void write_apply(sim_bytes *medium, const sim_write *write) {
     if (write->data)
         sim_bytes_write(medium, write->at, write->data, write->bytes);
     else
-        sim_bytes_resize(medium, write->at);
+        sim_bytes_clear(medium);
 }
 
 // The oldest go to the medium.
@@ -98,9 +98,9 @@ void sim_file_write(sim_disk *disk, sim_file *file, uint64_t at, const void *dat
     write_add(disk, file, write);
 }
 
-void sim_file_truncate(sim_disk *disk, sim_file *file, uint64_t bytes) {
+void sim_file_truncate(sim_disk *disk, sim_file *file) {
     TINA_ASSERT(!file->is_directory);
-    write_add(disk, file, (sim_write){.at = bytes});
+    write_add(disk, file, (sim_write){0});
 }
 
 // After a failed fsync the medium may lack bytes at the end; its length is the inode's, and that is
@@ -108,7 +108,7 @@ void sim_file_truncate(sim_disk *disk, sim_file *file, uint64_t bytes) {
 void sim_file_sync(sim_file *file) {
     writes_settle(file, file->unsynced_count);
     TINA_ASSERT(file->medium.bytes <= file->seen.bytes);
-    sim_bytes_resize(&file->medium, file->seen.bytes);
+    file->medium.bytes = file->seen.bytes;
 }
 
 // One write has certainly failed, of the others about half. A truncate is the journal's.

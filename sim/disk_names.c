@@ -199,14 +199,12 @@ void sim_changes_commit(sim_disk *disk, sim_file *directory) {
 static void changes_settle(sim_disk *disk) {
     sim_world *world = disk->world;
     bool any_cut = false;
-    bool all_cut = false;
     for (uint32_t i = 0; i < disk->change_count; i++) {
         sim_change *change = &disk->changes[i];
         bool struck = sim_strikes(world, &change->file->stream, world->settings.disk_torn_ppm);
-        if (struck || all_cut || is_cut(change) || (change->ordered && any_cut)) {
+        if (struck || is_cut(change) || (change->ordered && any_cut)) {
             change_cut(change);
             any_cut = true;
-            all_cut = all_cut || change->ordered;
             disk->counts.names_lost++;
         } else {
             change_apply(disk, &disk->medium, change);

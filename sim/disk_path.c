@@ -49,7 +49,7 @@ static int32_t open_do(sim_disk *disk, const tina_backend_op *op) {
     TINA_ASSERT(place.file != NULL);
     result = sim_opened_take(disk, place.file, op->how);
     if (result >= 0 && (op->how & TINA_OPEN_TRUNCATE) && place.file->seen.bytes > 0)
-        sim_file_truncate(disk, place.file, 0);
+        sim_file_truncate(disk, place.file);
     return result;
 }
 

@@ -109,7 +109,7 @@ int32_t sim_disk_write_file(sim_disk *disk, const char *path, const void *data, 
     if (!place.file)
         place.file = sim_file_make(disk, false, 0644);
     name_make(disk, &place, place.file);
-    sim_file_truncate(disk, place.file, 0);
+    sim_file_truncate(disk, place.file);
     for (uint64_t at = 0; at < bytes;) {
         uint64_t left = bytes - at;
         uint32_t piece = left < SIM_WRITE_MAX ? (uint32_t)left : SIM_WRITE_MAX;
@@ -198,10 +198,22 @@ static void names_check(const sim_names *names) {
     }
 }
 
+// A directory is where its parent has it, and above all is the root.
+static void tree_check(const sim_disk *disk) {
+    for (uint32_t i = 0; i < disk->seen.count; i++) {
+        const sim_name *row = &disk->seen.rows[i];
+        TINA_ASSERT(!row->file->is_directory || row->file->parent == row->directory);
+        const sim_file *at = row->directory;
+        for (uint32_t steps = 0; at != disk->root; steps++, at = at->parent)
+            TINA_ASSERT(steps < disk->numbers);
+    }
+}
+
 void sim_disk_check(const sim_disk *disk) {
     uint64_t pages = 0;
     names_check(&disk->seen);
     names_check(&disk->medium);
+    tree_check(disk);
     for (const sim_file *file = disk->first; file; file = file->next) {
         TINA_ASSERT(file->references == references_count(disk, file));
         TINA_ASSERT(!file->cut);

@@ -16,8 +16,8 @@
 #define SIM_FILE_BYTES_MAX (UINT64_C(1) << 44)  // ext4's; beyond it: EFBIG
 #define SIM_WRITE_MAX      UINT32_C(0x7FFFF000) // MAX_RW_COUNT, so that a result is no error
 
-// Sparse bytes: what no page holds is zero. Pages ascend, and none lies beyond the end; behind the
-// end the last one is zero.
+// Sparse bytes: what no page holds is zero. Pages ascend, and none lies beyond the end; the last
+// one is zero behind it.
 typedef struct sim_page {
     uint64_t number;
     uint8_t *data;
@@ -32,7 +32,7 @@ typedef struct sim_bytes {
 
 void sim_bytes_write(sim_bytes *content, uint64_t at, const void *data, uint64_t bytes);
 uint64_t sim_bytes_read(const sim_bytes *content, uint64_t at, void *to, uint64_t bytes);
-void sim_bytes_resize(sim_bytes *content, uint64_t bytes);
+void sim_bytes_clear(sim_bytes *content);
 void sim_bytes_copy(sim_bytes *content, const sim_bytes *from);
 void sim_bytes_free(sim_bytes *content);
 uint64_t sim_bytes_hash(const sim_bytes *content);
@@ -41,9 +41,9 @@ uint64_t sim_bytes_hash(const sim_bytes *content);
 uint64_t sim_bytes_room(const sim_bytes *content, uint64_t at, uint64_t bytes, uint64_t pages);
 
 typedef struct sim_write {
-    uint64_t at; // a truncate: the bytes that are left
+    uint64_t at;
     uint64_t bytes;
-    uint8_t *data; // NULL: a truncate
+    uint8_t *data; // NULL: a truncate, to no bytes
 } sim_write;
 
 typedef struct sim_file sim_file;
@@ -125,7 +125,7 @@ void sim_file_drop(sim_disk *disk, sim_file *file);
 void sim_file_use(sim_disk *disk, sim_file *file); // and hold
 void sim_file_leave(sim_disk *disk, sim_file *file);
 void sim_file_write(sim_disk *disk, sim_file *file, uint64_t at, const void *data, uint32_t bytes);
-void sim_file_truncate(sim_disk *disk, sim_file *file, uint64_t bytes);
+void sim_file_truncate(sim_disk *disk, sim_file *file);
 void sim_file_sync(sim_file *file);
 void sim_file_sync_fail(sim_disk *disk, sim_file *file, uint64_t chance);
 void sim_file_crash(sim_disk *disk, sim_file *file);
