@@ -52,7 +52,7 @@ static bool sim_open(tina_sim *sim, char sentence[TINA_SENTENCE_BYTES]) {
     if (!settings_choose(sim, &settings, sentence))
         return false;
     sim_world_begin(&sim->world, sim->options->seed, &settings);
-    sim->world.faults_from_ns = sim->options->faults_from_ns;
+    sim->world.faults_from_ns = sim->world.now_ns + sim->options->faults_from_ns;
     sim->world.decisions.kept = sim->options->kept;
     sim->world.decisions.kept_count = sim->options->kept_count;
     sim->world.decisions.listed = sim->options->list;
