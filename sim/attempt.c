@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#define _GNU_SOURCE
+#include "sim/attempt.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/assert.h"
+
+#define STRUCK_MAX (1u << 20)
+
+struct sim_attempt {
+    sim_outcome outcome;
+    bool finished;
+    uint64_t events;
+    uint64_t struck_count; // also those beyond STRUCK_MAX
+    uint64_t struck[STRUCK_MAX];
+};
+
+static uint64_t cpu_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void sim_outcome_run(const sim_plan *plan, void (*trace)(void *, const tina_sim_event_view *),
+                     void *where, sim_outcome *outcome) {
+    tina_sim_options options = sim_plan_options(plan);
+    tina_sim_report report;
+    char sentence[TINA_SENTENCE_BYTES];
+    uint64_t begin_ns = cpu_ns();
+    options.trace = trace;
+    options.trace_where = where;
+    *outcome = (sim_outcome){0};
+    outcome->ran = tina_simulate(plan->scenario, &options, &report, sentence);
+    outcome->cpu_ns = cpu_ns() - begin_ns;
+    if (!outcome->ran) {
+        snprintf(outcome->sentence, sizeof outcome->sentence, "%s", sentence);
+        return;
+    }
+    outcome->failed = report.failed;
+    outcome->hash = report.hash;
+    outcome->events = report.events;
+    outcome->turns = report.turns;
+    outcome->virtual_ns = report.virtual_ns;
+    outcome->shards = report.shards;
+    if (report.failed) {
+        snprintf(outcome->checker, sizeof outcome->checker, "%s", report.checker);
+        snprintf(outcome->sentence, sizeof outcome->sentence, "%s", report.sentence);
+    }
+    tina_sim_report_end(&report);
+}
+
+sim_attempt *sim_attempt_open(void) {
+    void *memory = mmap(NULL, sizeof(sim_attempt), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    TINA_ASSERT(memory != MAP_FAILED);
+    return memory;
+}
+
+void sim_attempt_close(sim_attempt *attempt) {
+    munmap(attempt, sizeof *attempt);
+}
+
+int sim_child_stderr(void) {
+    int fd = memfd_create("stderr", MFD_CLOEXEC);
+    TINA_ASSERT(fd >= 0);
+    return fd;
+}
+
+void sim_child_begin(int stderr_fd) {
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    fflush(stderr);
+    dup2(stderr_fd, STDERR_FILENO);
+}
+
+// SIGPROF's default is the end.
+void sim_child_limit(void) {
+    const struct itimerval limit = {.it_value = {.tv_sec = SIM_RUN_CPU_S}};
+    setitimer(ITIMER_PROF, &limit, NULL);
+}
+
+typedef struct attempt_watch {
+    sim_attempt *attempt;
+    void (*trace)(void *, const tina_sim_event_view *);
+    void *where;
+} attempt_watch;
+
+static void event_watch(void *watch_, const tina_sim_event_view *event) {
+    const attempt_watch *watch = watch_;
+    sim_attempt *attempt = watch->attempt;
+    attempt->events = event->number + 1;
+    const char *strike = strstr(event->line, " STRIKE ");
+    const char *decision = strike ? strstr(strike, "decision=") : NULL;
+    if (decision) {
+        if (attempt->struck_count < STRUCK_MAX)
+            attempt->struck[attempt->struck_count] =
+                strtoull(decision + sizeof "decision=" - 1, NULL, 16);
+        attempt->struck_count++;
+    }
+    if (watch->trace)
+        watch->trace(watch->where, event);
+}
+
+static int decision_compare(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+static void attempt_child(sim_attempt *attempt, const sim_plan *plan, const attempt_watch *watch) {
+    sim_child_limit();
+    attempt_watch copy = *watch;
+    bool watched = watch->attempt != NULL;
+    sim_outcome_run(plan, watched ? event_watch : watch->trace, watched ? &copy : watch->where,
+                    &attempt->outcome);
+    attempt->finished = true;
+}
+
+static int child_wait(pid_t child) {
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0)
+        TINA_ASSERT(errno == EINTR);
+    return status;
+}
+
+void sim_attempt_run(sim_attempt *attempt, const sim_plan *plan, bool watched,
+                     void (*trace)(void *, const tina_sim_event_view *), void *where,
+                     sim_outcome *outcome) {
+    const attempt_watch watch = {watched ? attempt : NULL, trace, where};
+    int stderr_fd = sim_child_stderr();
+    attempt->finished = false;
+    attempt->events = 0;
+    attempt->struck_count = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    TINA_ASSERT(child >= 0);
+    if (child == 0) {
+        sim_child_begin(stderr_fd);
+        attempt_child(attempt, plan, &watch);
+        _exit(0);
+    }
+    int status = child_wait(child);
+    if (attempt->finished) {
+        *outcome = attempt->outcome;
+    } else {
+        sim_outcome_of_death(outcome, status, stderr_fd);
+        outcome->events = attempt->events;
+    }
+    close(stderr_fd);
+    if (attempt->struck_count && attempt->struck_count <= STRUCK_MAX)
+        qsort(attempt->struck, attempt->struck_count, sizeof *attempt->struck, decision_compare);
+    outcome->struck_count = (uint32_t)attempt->struck_count;
+}
+
+const uint64_t *sim_attempt_struck(const sim_attempt *attempt) {
+    return attempt->struck_count <= STRUCK_MAX ? attempt->struck : NULL;
+}
+
+// The end of what a process has said, a string.
+static void tail_read(int fd, char *text, size_t capacity) {
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t from = end > (off_t)capacity - 1 ? end - (off_t)capacity + 1 : 0;
+    ssize_t got = pread(fd, text, capacity - 1, from);
+    text[got > 0 ? got : 0] = '\0';
+}
+
+// Copies the line of text that `at` lies in.
+static void line_copy(char *out, size_t capacity, const char *text, const char *at) {
+    while (at > text && at[-1] != '\n')
+        at--;
+    snprintf(out, capacity, "%.*s", (int)strcspn(at, "\n"), at);
+}
+
+static void signal_name(char *out, size_t capacity, int status) {
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
+        snprintf(out, capacity, "no end");
+    else if (WIFSIGNALED(status))
+        snprintf(out, capacity, "SIG%s", sigabbrev_np(WTERMSIG(status)));
+    else
+        snprintf(out, capacity, "exit %d", WEXITSTATUS(status));
+}
+
+// A failed assertion and the summary of a sanitizer name their site. Otherwise the signal does.
+void sim_outcome_of_death(sim_outcome *outcome, int status, int stderr_fd) {
+    static const char *const sites[] = {": assertion failed: ", "runtime error: ", "SUMMARY: "};
+    char text[8192];
+    *outcome = (sim_outcome){.ran = true, .failed = true, .died = true};
+    tail_read(stderr_fd, text, sizeof text);
+    for (size_t i = 0; i < sizeof sites / sizeof sites[0]; i++) {
+        const char *at = strstr(text, sites[i]);
+        if (!at)
+            continue;
+        line_copy(outcome->sentence, sizeof outcome->sentence, text, at);
+        size_t bytes = strcspn(outcome->sentence, " ");
+        if (i == 2)
+            snprintf(outcome->checker, sizeof outcome->checker, "%.159s", outcome->sentence);
+        else
+            snprintf(outcome->checker, sizeof outcome->checker, "assertion at %.*s",
+                     (int)(bytes && outcome->sentence[bytes - 1] == ':' ? bytes - 1 : bytes),
+                     outcome->sentence);
+        return;
+    }
+    signal_name(outcome->checker, sizeof outcome->checker, status);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
+        snprintf(outcome->sentence, sizeof outcome->sentence,
+                 "after %u s of CPU time it was not over", SIM_RUN_CPU_S);
+    else if (text[0])
+        line_copy(outcome->sentence, sizeof outcome->sentence, text, text + strlen(text) - 1);
+    else
+        snprintf(outcome->sentence, sizeof outcome->sentence, "the process died and said nothing");
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "sim/failures.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/assert.h"
+
+// Longer lists go to a file, if there is a directory for it.
+#define KEPT_INLINE_MAX 64u
+#define TEXT_BYTES      (1u << 20)
+
+static bool is_same_site(const sim_failure *a, const sim_failure *b) {
+    return a->scenario == b->scenario && strcmp(a->outcome.checker, b->outcome.checker) == 0;
+}
+
+void sim_failures_add(sim_failures *self, const sim_failure *failure) {
+    uint32_t i = 0;
+    while (i < self->count && !is_same_site(&self->first[i], failure))
+        i++;
+    if (i == SIM_SITES_MAX) {
+        self->beyond++;
+        return;
+    }
+    if (i == self->count)
+        self->times[self->count++] = 0;
+    self->times[i]++;
+    if (self->times[i] == 1 || failure->number < self->first[i].number)
+        self->first[i] = *failure;
+}
+
+const sim_failure *sim_failures_least(const sim_failures *self) {
+    const sim_failure *least = NULL;
+    for (uint32_t i = 0; i < self->count; i++)
+        if (!least || self->first[i].number < least->number)
+            least = &self->first[i];
+    return least;
+}
+
+typedef struct failure_text {
+    char *out;
+    size_t capacity;
+    size_t bytes;
+} failure_text;
+
+static void text_add(failure_text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void text_add(failure_text *text, const char *format, ...) {
+    size_t left = text->capacity - text->bytes;
+    va_list arguments;
+    va_start(arguments, format);
+    int bytes = vsnprintf(text->out + text->bytes, left, format, arguments);
+    va_end(arguments);
+    text->bytes += (size_t)bytes < left ? (size_t)bytes : left - 1;
+}
+
+// Returns the file's name as --keep takes it, or NULL when the list is better inline.
+static const char *kept_write(const sim_telling *telling, const sim_plan *plan, char path[512]) {
+    if (!telling->directory || plan->kept_count <= KEPT_INLINE_MAX)
+        return NULL;
+    size_t bytes = sim_plan_print_kept(plan, NULL, 0) + 1;
+    char *text = malloc(bytes);
+    TINA_ASSERT(text != NULL);
+    sim_plan_print_kept(plan, text, bytes);
+    snprintf(path, 512, "@%s/%s-%llu.keep", telling->directory, plan->scenario->name,
+             (unsigned long long)plan->seed);
+    FILE *file = fopen(path + 1, "w");
+    bool written = file && fprintf(file, "%s\n", text) > 0;
+    written = file && fclose(file) == 0 && written;
+    free(text);
+    return written ? path : NULL;
+}
+
+static void command_add(failure_text *text, const sim_telling *telling, const sim_plan *plan) {
+    char path[512];
+    const char *kept_file = kept_write(telling, plan, path);
+    text_add(text, "  %s", telling->command);
+    size_t left = text->capacity - text->bytes;
+    size_t bytes = sim_plan_print(plan, kept_file, text->out + text->bytes, left);
+    text->bytes += bytes < left ? bytes : left - 1;
+    text_add(text, "\n");
+}
+
+static void settings_add(failure_text *text, const sim_plan *plan) {
+    tina_sim_settings settings;
+    char sentence[TINA_SENTENCE_BYTES];
+    char line[SIM_PLAN_SET_BYTES];
+    if (!sim_plan_settings(plan, &settings, sentence))
+        return;
+    tina_sim_settings_print(&settings, line, sizeof line);
+    text_add(text, "settings: %s\n", line[0] ? line : "calm");
+}
+
+static void shrunk_add(failure_text *text, const sim_telling *telling, sim_plan *plan,
+                       const sim_outcome *outcome) {
+    sim_shrunk shrunk;
+    sim_shrink(plan, outcome->checker, NULL, &shrunk);
+    if (!shrunk.repeats) {
+        text_add(text, "It does not fail again in the same way, so it is not shrunk; --verify with "
+                       "this seed may say why.\n");
+        return;
+    }
+    text_add(text,
+             "shrunk from %llu events to %llu and from %u decisions to %u on %u shard%s, in %u "
+             "runs; %s:\n",
+             (unsigned long long)shrunk.events_before, (unsigned long long)shrunk.events,
+             shrunk.struck_before, shrunk.struck, shrunk.outcome.shards,
+             shrunk.outcome.shards == 1 ? "" : "s", shrunk.runs,
+             shrunk.minimal ? "1-minimal: without any one of its decisions, settings or shards it "
+                              "does not fail"
+                            : "not proven 1-minimal");
+    command_add(text, telling, plan);
+    text_add(text, "it then says: %s\n", shrunk.outcome.sentence);
+}
+
+void sim_failure_text(const sim_telling *telling, const sim_failure *failure, uint64_t times,
+                      char *out, size_t capacity) {
+    failure_text text = {out, capacity, 0};
+    sim_plan plan = {0};
+    sim_plan_copy(&plan, telling->plan);
+    plan.scenario = failure->scenario;
+    plan.seed = failure->seed;
+    text_add(&text, "scenario %s, seed %llu: %s\n%s\n", plan.scenario->name,
+             (unsigned long long)plan.seed, failure->outcome.checker, failure->outcome.sentence);
+    if (times > 1)
+        text_add(&text, "%llu runs failed here; this is the first.\n", (unsigned long long)times);
+    settings_add(&text, &plan);
+    text_add(&text, "again:\n");
+    command_add(&text, telling, &plan);
+    if (telling->shrink && failure->outcome.ran)
+        shrunk_add(&text, telling, &plan, &failure->outcome);
+    sim_plan_free(&plan);
+}
+
+static void failure_write(const char *directory, const sim_failure *failure, const char *text) {
+    char path[512];
+    if (mkdir(directory, 0777) != 0 && errno != EEXIST) {
+        fprintf(stderr, "%s: %s\n", directory, strerror(errno));
+        return;
+    }
+    snprintf(path, sizeof path, "%s/%s-%llu.txt", directory, failure->scenario->name,
+             (unsigned long long)failure->seed);
+    FILE *file = fopen(path, "w");
+    if (!file || fputs(text, file) < 0)
+        fprintf(stderr, "%s: %s\n", path, strerror(errno));
+    if (file)
+        fclose(file);
+}
+
+void sim_failure_print(const sim_telling *telling, const sim_failure *failure, uint64_t times) {
+    char *text = malloc(TEXT_BYTES);
+    TINA_ASSERT(text != NULL);
+    if (telling->directory)
+        mkdir(telling->directory, 0777);
+    sim_failure_text(telling, failure, times, text, TEXT_BYTES);
+    fputs(text, stdout);
+    fflush(stdout);
+    if (telling->directory)
+        failure_write(telling->directory, failure, text);
+    free(text);
+}

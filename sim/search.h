@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many seeds on several processes at once.
+//
+//     parent ── next run ──▶ worker, worker, ... ── a failure ──▶ pipe ──▶ parent
+//                                 └ dies: that run's failure; another takes its place
+
+#ifndef TINA_SIM_SEARCH_H
+#define TINA_SIM_SEARCH_H
+
+#include "sim/attempt.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SIM_JOBS_MAX 256u
+
+// Run i is of scenario i % scenario_count, with seed plan.seed + i / scenario_count.
+typedef struct sim_search {
+    const tina_scenario *const *scenarios;
+    uint32_t scenario_count;
+    sim_plan plan;       // what all runs have in common, and the first seed
+    uint64_t seed_count; // of each scenario; UINT64_MAX: until the time is over
+    uint64_t seconds;    // wall clock; 0: as long as it takes
+    uint32_t jobs;       // 1 to SIM_JOBS_MAX
+    bool until_failure;  // begin no run after the first failure
+    bool progress;       // a line a second on stderr
+} sim_search;
+
+typedef struct sim_totals {
+    uint64_t runs; // that ended
+    uint64_t failures;
+    uint64_t events;
+    uint64_t turns;
+    uint64_t virtual_ns;
+    uint64_t cpu_ns;
+    uint64_t wall_ns;
+} sim_totals;
+
+typedef struct sim_failure {
+    uint64_t number; // of the run
+    uint64_t seed;
+    const tina_scenario *scenario;
+    sim_outcome outcome;
+} sim_failure;
+
+// sim_search_run runs the seeds. on_failure is called on this process, once a failed run, as they
+// come. A SIGINT ends it as when the time is over.
+void sim_search_run(const sim_search *search, sim_totals *totals,
+                    void (*on_failure)(void *where, const sim_failure *failure), void *where);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
