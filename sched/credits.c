@@ -49,6 +49,7 @@ void credits_begin(tina_shard *shard) {
         // What was accepted before is delivered; of what was asked for, the answer will be
         // nobody's.
         link_publish(shard, peer);
+        link->life_position = link->out->messages.producer.tail;
         link_set_add(&shard->kept, peer);
         link_set_add(&shard->outbound, peer);
         control_skim(shard, peer);
@@ -121,14 +122,15 @@ void credit_end(tina_shard *shard, uint32_t peer, const tina_message *item) {
 }
 
 // Everything that waits for the peer fails; nothing that it has asked for is wanted any more.
-static void link_fail(tina_shard *shard, uint32_t peer, tina_exit_reason reason) {
+static void link_fail(tina_shard *shard, uint32_t peer) {
     shard_link *link = &shard->links[peer];
+    const tina_exit_reason reason = {TINA_EXIT_SHARD, (int32_t)peer};
     for (uint32_t i = 0; i < shard->link_credits; i++) {
         const credit_entry *credit = &link->credits[i];
         if (credit->use == CREDIT_CALL)
             call_failed(shard, credit->local, TINA_CALL_DIED);
         if (credit->use == CREDIT_WATCH)
-            monitor_down(shard, credit->local, reason, 0);
+            monitor_down(shard, credit->local, reason, link->news_position);
         request_entry *request = &link->requests[i];
         if (request->use == REQUEST_CALL)
             call_disowned(shard, request->local);
@@ -143,12 +145,13 @@ static void link_news(shard_link *link, tina_shard_change change, const tina_mes
     TINA_ASSERT(item->next > 0);
     link->news.change = (int32_t)change;
     link->news.count += item->next;
+    link->news_position = item->to.bits;
 }
 
 void link_reborn(tina_shard *shard, uint32_t peer, const tina_message *item) {
     shard_link *link = &shard->links[peer];
     link_news(link, link->quarantined ? TINA_SHARD_REVIVED : TINA_SHARD_RESTARTED, item);
-    link_fail(shard, peer, (tina_exit_reason){TINA_EXIT_SHARD, (int32_t)peer});
+    link_fail(shard, peer);
     shard_log(shard, TINA_LOG_WARNING, "shard %u has begun anew", peer);
     link->peer_life = item->transfer;
     link->quarantined = false;
@@ -157,7 +160,7 @@ void link_reborn(tina_shard *shard, uint32_t peer, const tina_message *item) {
 
 void link_quarantined(tina_shard *shard, uint32_t peer, const tina_message *item) {
     link_news(&shard->links[peer], TINA_SHARD_QUARANTINED, item);
-    link_fail(shard, peer, (tina_exit_reason){TINA_EXIT_SHARD, (int32_t)peer});
+    link_fail(shard, peer);
     shard_log(shard, TINA_LOG_WARNING, "shard %u is quarantined", peer);
     shard->links[peer].quarantined = true;
     COUNT(shard, peers_quarantined, 1);
@@ -286,6 +289,7 @@ static tina_message *news_claim(tina_shard *shard, shard_link *link, tina_item k
     tina_message *item = link_claim_control(shard, (uint32_t)(link - shard->links));
     item->flags = (uint16_t)kind;
     item->next = 1 + link->unheard;
+    item->to.bits = link->life_position;
     link->unheard = 0;
     link->held = false;
     return item;

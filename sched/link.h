@@ -61,7 +61,8 @@ typedef enum tina_item {
     TINA_ITEM_FAILED,    // payload: int32_t, a tina_call_failure
     TINA_ITEM_DOWN,      // payload: tina_exit_reason
     TINA_ITEM_FORGOTTEN, // a monitor is ended
-    // News of the writer, with the count of changes that they tell of in `next`:
+    // News of the writer, with the count of changes that they tell of in `next`, and in `to` how
+    // many messages it had sent before them, in all its lives:
     TINA_ITEM_REBORN,      // it has begun anew, in the life that `transfer` says
     TINA_ITEM_QUARANTINED, // it has stopped
 } tina_item;

@@ -57,7 +57,9 @@ struct shard_link {
     uint32_t late_first; // monitors whose event waits for messages that are not in, oldest first
     uint32_t late_last;
     uint32_t monitor_first; // of the peer itself
-    peer_news news;         // of the peer, heard in this tick
+    peer_news news;         // of the peer, heard and not told yet
+    uint64_t news_position; // ... which is told after what came before it
+    uint64_t life_position; // where what former lives of this shard have sent ends
     uint32_t peer_life;
     bool quarantined;
     bool starved;     // messages wait for envelopes

@@ -139,6 +139,61 @@ TEST(PeerMonitor, ComesAfterTheMessagesAndTheEndsOfThatShard) {
     EXPECT_EQ(duo.tags, (std::vector<int32_t>{7, 7, 7, TINA_DOWN, TINA_SHARD_NEWS}));
 }
 
+// More had been sent than there are envelopes for.
+TEST(PeerMonitor, ComesAfterMessagesThatWaitForEnvelopes) {
+    for (bool stops : {false, true}) {
+        Watching duo;
+        duo.play[0].spec.message_count = 4;
+        duo.Open();
+        duo.Watch();
+        duo.Do(0, [&](tina_ctx *ctx) {
+            EXPECT_NE(tina_monitor_set(ctx, duo.handle[1]).bits, 0u);
+            return tina_receive();
+        });
+        duo.act[1] = [&](tina_ctx *ctx) {
+            for (int i = 0; i < 6; i++)
+                EXPECT_EQ(tina_send(ctx, duo.handle[0], 7, nullptr, 0), TINA_SEND_OK);
+            return tina_receive();
+        };
+        duo.cluster->Pass(2000);
+        duo.cluster->Turn(1);
+        ASSERT_FALSE(duo.act[1]);
+        if (stops)
+            duo.Quarantine();
+        else
+            duo.Restart();
+        EXPECT_EQ(duo.tags,
+                  (std::vector<int32_t>{7, 7, 7, 7, 7, 7, TINA_DOWN, TINA_SHARD_NEWS}));
+        EXPECT_GT(duo.counters(0).arrivals_waited, 0u) << "there were envelopes for all";
+    }
+}
+
+// Who asks while news wait to be told hears of them once.
+TEST(PeerMonitor, ThatIsSetWhileNewsWaitIsToldThemOnce) {
+    Watching duo;
+    duo.play[0].spec.message_count = 4;
+    duo.receive[0] = [&](tina_ctx *ctx, const tina_message *m) {
+        if (m->tag == 7 && duo.tags.empty()) {
+            EXPECT_EQ(tina_monitor_shard(ctx, 1, &duo.monitor), TINA_MONITOR_OK);
+        }
+        duo.tags.push_back(m->tag);
+        if (m->tag == TINA_SHARD_NEWS)
+            duo.news.push_back(m->shard);
+        return tina_receive();
+    };
+    duo.Open();
+    duo.act[1] = [&](tina_ctx *ctx) {
+        for (int i = 0; i < 6; i++)
+            EXPECT_EQ(tina_send(ctx, duo.handle[0], 7, nullptr, 0), TINA_SEND_OK);
+        return tina_receive();
+    };
+    duo.cluster->Pass(2000);
+    duo.cluster->Turn(1);
+    duo.Quarantine();
+    EXPECT_EQ(duo.Story(), "quarantined×1");
+    EXPECT_EQ(duo.tags.back(), TINA_SHARD_NEWS);
+}
+
 // While the watcher waits for something else, or is not dispatched at all.
 TEST(PeerMonitor, ChangesThatAreNotToldYetAreOneEventWithTheLastAndTheirCount) {
     Watching duo;

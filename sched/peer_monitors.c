@@ -42,7 +42,8 @@ tina_monitor_result peer_monitor_set(tina_shard *shard, tina_isolate *owner, uin
     at->of_shard = true;
     at->peer = peer;
     link_append(shard, link, index);
-    if (link->quarantined) {
+    // What is heard and not told yet will be told to this one too.
+    if (link->quarantined && link->news.count == 0) {
         at->news = (peer_news){TINA_SHARD_QUARANTINED, 1};
         monitor_append(shard, index);
     } else {
@@ -52,10 +53,11 @@ tina_monitor_result peer_monitor_set(tina_shard *shard, tina_isolate *owner, uin
     return TINA_MONITOR_OK;
 }
 
-// peer_tell tells the monitors of a shard what has been heard of it in this tick.
+// peer_tell tells the monitors of a shard what has been heard of it, once all is in that was sent
+// before.
 void peer_tell(tina_shard *shard, shard_link *link) {
     peer_news news = link->news;
-    if (news.count == 0)
+    if (news.count == 0 || (int64_t)(link->in->messages.consumer.head - link->news_position) < 0)
         return;
     link->news = (peer_news){0};
     for (uint32_t i = link->monitor_first; i != NONE; i = shard->monitors[i].who_next) {
