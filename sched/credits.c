@@ -40,7 +40,7 @@ void credits_begin(tina_shard *shard) {
             link->requests[i] = (request_entry){.use = REQUEST_NONE};
         link->envelopes_in_use = 0;
         link->late_first = link->late_last = link->monitor_first = NONE;
-        link->unheard += link->held;
+        link->unheard += link->held || link->life_untold;
         link->held = false;
         link->starved = link->behind = link->end_untold = false;
         link->life_untold = shard->life > 1;

@@ -68,7 +68,7 @@ struct shard_link {
     bool end_untold;  // QUARANTINED is to be sent
     bool unmarked;    // something was published that the peer was not told of
     bool held;        // ... either, but there was no room in a tick before
-    uint32_t unheard; // changes that were held until the next, which is told with them
+    uint32_t unheard; // changes that were not told before the next, which is told with them
 };
 
 static inline bool is_remote(const tina_shard *shard, tina_handle handle) {

@@ -139,6 +139,19 @@ TEST(PeerMonitor, ComesAfterTheMessagesAndTheEndsOfThatShard) {
     EXPECT_EQ(duo.tags, (std::vector<int32_t>{7, 7, 7, TINA_DOWN, TINA_SHARD_NEWS}));
 }
 
+// A shard that breaks again before it could say that it had begun anew.
+TEST(PeerMonitor, ALifeThatEndsBeforeItIsToldIsCounted) {
+    Watching duo;
+    duo.Open();
+    duo.Watch();
+    for (int i = 0; i < 3; i++) {
+        ASSERT_TRUE(tina_shard_quarantine(duo.cluster->shard(1)));
+        ASSERT_TRUE(tina_shard_rebuild(duo.cluster->shard(1)));
+    }
+    duo.cluster->Turns(8);
+    EXPECT_EQ(duo.Story(), "restarted×3");
+}
+
 // More had been sent than there are envelopes for.
 TEST(PeerMonitor, ComesAfterMessagesThatWaitForEnvelopes) {
     for (bool stops : {false, true}) {
