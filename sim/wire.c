@@ -32,6 +32,8 @@ void wire_open(sim_wire *wire, tina_sim *sim, uint32_t from, uint32_t to) {
     ring_like(&wire->inlet->messages, &real->messages, &slots);
     ring_like(&wire->inlet->control, &real->control, &slots);
     ring_like(&wire->inlet->returns, &real->returns, &slots);
+    wire->inlet->occupancy = NULL;
+    wire->inlet->number = 0;
     tina_sleeper_init(&wire->inlet->sleeper);
     tina_sleeper_announce(&wire->inlet->sleeper);
     tina_shard_connect(sim->shards[from].shard, to, wire->inlet);
@@ -120,7 +122,7 @@ static void ready_deliver(sim_wire *wire) {
     ready->returns = 0;
     ready->control = 0;
     ready->messages -= messages;
-    if (returns + control + messages > 0 && tina_sleeper_must_wake(&wire->real->sleeper))
+    if (returns + control + messages > 0 && tina_inlet_signal(wire->real))
         shard_call(&wire->sim->shards[wire->to]);
 }
 
