@@ -149,7 +149,7 @@ void tina_shard_wrap(tina_shard *shard, uint32_t type, tina_init_function init,
 // not anyway; one more ends its isolate, TINA_EXIT_CALL_LIMIT.
 void tina_ctx_limit_calls(tina_ctx *ctx, uint32_t calls);
 
-// tina_shard_verify checks every list and count of a shard between two ticks, and asserts.
+// tina_shard_verify checks every list and count of a shard after a tick, and asserts.
 // O(what there is).
 void tina_shard_verify(const tina_shard *shard);
 

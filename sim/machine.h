@@ -134,6 +134,7 @@ void handlers_wrap(sim_shard *self);
 
 // check.c
 void check_begun(sim_shard *self, tina_handle who);
+void check_tick(const sim_shard *self);
 void check_turn(tina_sim *sim);
 void check_end(tina_sim *sim);
 void describe_waiting(tina_sim *sim);

@@ -154,6 +154,7 @@ void shard_turn(sim_shard *self) {
     }
     if (tick.failed)
         tina_sim_fail(sim, "boot", "shard %u: a child could not be started at boot", self->number);
+    check_tick(self);
     self->booted = self->booted || !tick.busy;
     self->ended = self->ended || (self->told && tick.ended);
     wires_unblock(sim, self->number);
