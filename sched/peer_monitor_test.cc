@@ -175,8 +175,7 @@ TEST(PeerMonitor, ComesAfterMessagesThatWaitForEnvelopes) {
             duo.Quarantine();
         else
             duo.Restart();
-        EXPECT_EQ(duo.tags,
-                  (std::vector<int32_t>{7, 7, 7, 7, 7, 7, TINA_DOWN, TINA_SHARD_NEWS}));
+        EXPECT_EQ(duo.tags, (std::vector<int32_t>{7, 7, 7, 7, 7, 7, TINA_DOWN, TINA_SHARD_NEWS}));
         EXPECT_GT(duo.counters(0).arrivals_waited, 0u) << "there were envelopes for all";
     }
 }
