@@ -6,6 +6,7 @@
 
 const tina_scenario *const tina_scenarios[] = {
     &tina_scenario_bank,
+    &tina_scenario_copy,
     NULL,
 };
 

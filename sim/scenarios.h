@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 extern const tina_scenario tina_scenario_bank;
+extern const tina_scenario tina_scenario_copy;
 
 // All of them; the last is NULL.
 extern const tina_scenario *const tina_scenarios[];
