@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A mesh: nodes on all shards send each other numbered messages, monitor each other and each
+// other's shards, and end by plan or by chance. Whatever happens, each pair's messages come in
+// order and once, none is missing that no counter explains, none reaches a successor, a DOWN comes
+// once, after the last message of whoever ended, and tells why; and when all is quiet nothing is
+// held any more.
+
+#include "sched/ctx.h"
+#include "sim/scenarios.h"
+#include "sim/world.h"
+
+#define NODES_PER_SHARD 6u
+#define SHARDS_MAX      4u
+#define NODE_COUNT      (NODES_PER_SHARD * SHARDS_MAX)
+#define MONITORS        5u // of each node at once
+#define MAILBOX_MAX     12u
+#define SHARE           8u
+#define HOPS            3u
+
+enum {
+    TAG_NUMBERED = 1,
+    TAG_SELF, // to oneself, when all is quiet
+};
+
+typedef struct numbered {
+    tina_handle from;
+    tina_handle to;
+    uint32_t sender;
+    uint32_t
+        number; // of those accepted from this life of the sender's to this life of the receiver's
+    uint32_t hops; // that may follow
+} numbered;
+
+typedef struct pair {
+    tina_handle from;
+    tina_handle to;
+    uint32_t accepted; // of these two lives
+    uint32_t taken;
+    tina_handle told; // of whom the receiver was told that it had ended
+} pair;
+
+typedef struct watch {
+    tina_monitor monitor;
+    tina_handle who;
+    uint32_t node; // NODE_COUNT: of a shard
+    uint32_t shard;
+    uint32_t breaks; // of its shard: of a shard's when it was set, of a node's when that began
+    uint32_t changes;
+    uint32_t life; // as told last
+    int32_t change;
+} watch;
+
+typedef struct node_book {
+    tina_handle who;
+    uint32_t breaks;    // of its shard, when it began
+    tina_handle ending; // who has returned an exit, with this reason:
+    tina_exit_reason reason;
+    tina_handle down;   // somebody was told that it has ended
+    uint32_t mail;      // accepted from its own shard and not taken
+    uint32_t self_sent; // when all is quiet
+    uint32_t self_taken;
+    bool quiet;
+    watch watches[MONITORS];
+} node_book;
+
+typedef struct mesh {
+    uint32_t node_count;
+    bool strict; // no message is lost on its way
+    uint64_t missing[SHARDS_MAX];
+    node_book nodes[NODE_COUNT];
+    pair pairs[NODE_COUNT][NODE_COUNT]; // [receiver][sender]
+} mesh;
+
+typedef struct node {
+    uint32_t number;
+} node;
+
+static mesh *mesh_of(void) {
+    return tina_sim_state(tina_sim_current());
+}
+
+static uint32_t draw(uint32_t stream, uint64_t limit) {
+    return (uint32_t)tina_sim_draw(tina_sim_current(), stream, limit);
+}
+
+static bool handles_equal(tina_handle a, tina_handle b) {
+    return a.bits == b.bits;
+}
+
+static tina_effect node_end(uint32_t number, tina_effect effect) {
+    node_book *book = &mesh_of()->nodes[number];
+    book->ending = book->who;
+    book->reason = effect.reason;
+    return effect;
+}
+
+static void node_rest(tina_ctx *ctx) {
+    uint64_t rest_ns = 1000000 + tina_sim_draw(tina_sim_current(), 0, 40000000);
+    if (tina_timer_set(ctx, rest_ns, 0).bits == 0)
+        tina_sim_fail(tina_sim_current(), "mesh timers", "no timer for a node");
+}
+
+static tina_effect node_init(tina_ctx *ctx, void *self_, tina_bytes args) {
+    node *self = self_;
+    self->number = tina_shard_number(ctx) * NODES_PER_SHARD + *(const uint32_t *)args.data;
+    uint32_t breaks = tina_sim_breaks(tina_sim_current(), tina_shard_number(ctx));
+    mesh_of()->nodes[self->number] = (node_book){.who = tina_self(ctx), .breaks = breaks};
+    node_rest(ctx);
+    return tina_receive();
+}
+
+// A sender on the receiver's shard knows how many wait there, if nobody else sends.
+static void mail_check(const mesh *all, uint32_t to, tina_send_result result) {
+    tina_sim *sim = tina_sim_current();
+    uint32_t mail = all->nodes[to].mail;
+    if (result == TINA_SEND_OK && mail > MAILBOX_MAX)
+        tina_sim_fail(sim, "mesh mailbox bound", "node %u has %u messages waiting", to, mail);
+    if (result == TINA_SEND_MAILBOX_FULL && tina_sim_shard_count(sim) == 1 && mail != MAILBOX_MAX)
+        tina_sim_fail(sim, "mesh mailbox bound", "node %u was full with %u messages", to, mail);
+}
+
+static tina_send_result node_send(tina_ctx *ctx, uint32_t from, uint32_t to, tina_handle who,
+                                  int32_t tag, uint32_t hops) {
+    mesh *all = mesh_of();
+    tina_handle self = tina_self(ctx);
+    pair *between = &all->pairs[to][from];
+    bool local = tina_handle_shard(who) == tina_shard_number(ctx);
+    bool current = handles_equal(all->nodes[to].who, who);
+    bool same = handles_equal(between->from, self) && handles_equal(between->to, who);
+    numbered sent = {self, who, from, same ? between->accepted + 1 : 1, hops};
+    tina_send_result result = tina_send(ctx, who, tag, &sent, sizeof sent);
+    if (local && result == TINA_SEND_OK && !current)
+        tina_sim_fail(tina_sim_current(), "mesh stale", "node %u: an old handle was good", to);
+    if (!current)
+        return result;
+    if (result == TINA_SEND_OK && !same)
+        *between = (pair){.from = self, .to = who, .told = between->told};
+    if (result == TINA_SEND_OK) {
+        between->accepted = sent.number;
+        all->nodes[to].mail += local;
+    }
+    if (local)
+        mail_check(all, to, result);
+    return result;
+}
+
+// A stale handle now and then: an earlier generation of the same slot.
+static void burst_send(tina_ctx *ctx, uint32_t from) {
+    const mesh *all = mesh_of();
+    uint32_t to = draw(1, all->node_count);
+    tina_handle who = all->nodes[to].who;
+    uint32_t generation = tina_handle_generation(who);
+    if (tina_handle_is_none(who))
+        return;
+    if (generation > 1 && draw(2, 16) == 0)
+        who = tina_handle_make(tina_handle_shard(who), tina_handle_type(who), tina_handle_slot(who),
+                               generation - 1);
+    for (uint32_t left = 1 + draw(3, 6); left > 0; left--)
+        (void)node_send(ctx, from, to, who, TAG_NUMBERED, HOPS);
+}
+
+static watch *watch_free(node_book *book) {
+    for (uint32_t i = 0; i < MONITORS; i++)
+        if (book->watches[i].monitor.bits == 0)
+            return &book->watches[i];
+    return NULL;
+}
+
+static watch *watch_named(node_book *book, tina_monitor monitor) {
+    for (uint32_t i = 0; i < MONITORS; i++)
+        if (monitor.bits && book->watches[i].monitor.bits == monitor.bits)
+            return &book->watches[i];
+    tina_sim_fail(tina_sim_current(), "mesh monitors", "an event came of a monitor that is none");
+    return NULL;
+}
+
+static void watch_node(tina_ctx *ctx, node_book *book) {
+    watch *set = watch_free(book);
+    uint32_t peer = draw(4, mesh_of()->node_count);
+    tina_handle who = mesh_of()->nodes[peer].who;
+    if (!set || tina_handle_is_none(who))
+        return;
+    tina_monitor monitor = tina_monitor_set(ctx, who);
+    uint32_t breaks = mesh_of()->nodes[peer].breaks;
+    *set = (watch){.monitor = monitor, .who = who, .node = peer, .breaks = breaks};
+}
+
+static void watch_shard(tina_ctx *ctx, node_book *book) {
+    watch *set = watch_free(book);
+    uint32_t shard = draw(5, tina_shard_count(ctx));
+    if (!set || shard == tina_shard_number(ctx))
+        return;
+    watch news = {.node = NODE_COUNT, .shard = shard};
+    news.breaks = tina_sim_breaks(tina_sim_current(), shard);
+    if (tina_monitor_shard(ctx, shard, &news.monitor) == TINA_MONITOR_OK)
+        *set = news;
+}
+
+static void watch_stop(tina_ctx *ctx, watch *set) {
+    tina_monitor monitor = set->monitor;
+    bool ended = tina_monitor_end(ctx, monitor);
+    set->monitor.bits = 0;
+    if (!ended)
+        tina_sim_fail(tina_sim_current(), "mesh monitors",
+                      "a monitor that has told nothing is gone");
+}
+
+// Whether a node ended for a reason that it gave, or that the simulation or a supervisor had.
+static bool reason_is_right(const mesh *all, const watch *of, tina_exit_reason reason) {
+    const node_book *book = &all->nodes[of->node];
+    bool planned = handles_equal(book->ending, of->who);
+    switch ((tina_exit_kind)reason.kind) {
+    case TINA_EXIT_NORMAL:
+    case TINA_EXIT_SHUTDOWN:
+    case TINA_EXIT_CODE:
+    case TINA_EXIT_CRASH:
+        // Of one that has a successor the book tells nothing any more.
+        return planned ? book->reason.kind == reason.kind && book->reason.code == reason.code
+                       : !handles_equal(book->who, of->who);
+    case TINA_EXIT_CALL_LIMIT:
+    case TINA_EXIT_PANIC:
+        return tina_sim_crashes(tina_sim_current()) > 0;
+    case TINA_EXIT_SHARD:
+        return (uint32_t)reason.code == tina_handle_shard(of->who) &&
+               tina_sim_breaks(tina_sim_current(), tina_handle_shard(of->who)) > 0;
+    case TINA_EXIT_KILLED:
+    case TINA_EXIT_UNKNOWN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// Of two reasons it does not follow that somebody is gone: a request that was lost is answered as
+// if nobody were there; and who knows an isolate of a life of its shard's that it has no news of
+// yet is told of the life before.
+static bool is_down(const mesh *all, const watch *of, tina_exit_reason reason) {
+    uint32_t breaks = tina_sim_breaks(tina_sim_current(), tina_handle_shard(of->who));
+    if (reason.kind == TINA_EXIT_SHARD)
+        return of->breaks == 0;
+    return reason.kind != TINA_EXIT_UNKNOWN || (all->strict && breaks == 0);
+}
+
+static void node_down(node_book *book, uint32_t number, const tina_down_event *down) {
+    mesh *all = mesh_of();
+    watch *set = watch_named(book, down->monitor);
+    if (!set)
+        return;
+    tina_sim_note(tina_sim_current(), number << 8 | (uint32_t)down->reason.kind, down->who.bits);
+    if (set->node == NODE_COUNT || !handles_equal(set->who, down->who) ||
+        !reason_is_right(all, set, down->reason))
+        tina_sim_fail(tina_sim_current(), "mesh down", "node %u: node %u is down, %d %d", number,
+                      set->node, down->reason.kind, down->reason.code);
+    if (is_down(all, set, down->reason)) {
+        all->pairs[number][set->node].told = down->who;
+        all->nodes[set->node].down = down->who;
+    }
+    set->monitor.bits = 0;
+}
+
+static void node_news(node_book *book, const tina_shard_event *news) {
+    watch *set = watch_named(book, news->monitor);
+    if (!set)
+        return;
+    bool grows = news->life >= set->life;
+    if (set->node != NODE_COUNT || set->shard != news->shard || news->count == 0 || !grows)
+        tina_sim_fail(tina_sim_current(), "mesh news", "shard %u is in life %u after %u",
+                      news->shard, news->life, set->life);
+    set->changes += news->count;
+    set->life = news->life;
+    set->change = news->change;
+}
+
+static void mail_take(tina_ctx *ctx, uint32_t number, const tina_message *m, const numbered *came) {
+    mesh *all = mesh_of();
+    tina_sim *sim = tina_sim_current();
+    pair *between = &all->pairs[number][came->sender];
+    bool local = tina_handle_shard(came->from) == tina_shard_number(ctx);
+    all->nodes[number].mail -= local;
+    if (!handles_equal(came->to, tina_self(ctx)) || !handles_equal(came->from, m->from) ||
+        !handles_equal(m->to, tina_self(ctx)))
+        tina_sim_fail(sim, "mesh address", "node %u got what was for another", number);
+    if (handles_equal(between->told, came->from))
+        tina_sim_fail(sim, "mesh down first", "node %u: node %u sent after it was down", number,
+                      came->sender);
+    // Of an earlier life of the sender's the count is gone.
+    if (!handles_equal(between->from, came->from) || !handles_equal(between->to, came->to))
+        return;
+    if (came->number <= between->taken || (local && came->number != between->taken + 1))
+        tina_sim_fail(sim, "mesh order", "node %u: from node %u came %u after %u", number,
+                      came->sender, came->number, between->taken);
+    all->missing[tina_shard_number(ctx)] += came->number - between->taken - 1;
+    between->taken = came->number;
+}
+
+// Faults have stopped: monitors end, and what a share holds can be sent, once all was given back.
+static void node_calm(tina_ctx *ctx, uint32_t number) {
+    node_book *book = &mesh_of()->nodes[number];
+    tina_shard_counters counters;
+    for (uint32_t i = 0; i < MONITORS; i++)
+        if (book->watches[i].monitor.bits && book->watches[i].node != NODE_COUNT)
+            watch_stop(ctx, &book->watches[i]);
+    (void)tina_counters(ctx, tina_shard_number(ctx), &counters);
+    if (book->quiet || counters.messages_in_use > 0 || book->mail > 0)
+        return;
+    book->self_sent = 0;
+    book->self_taken = 0;
+    for (uint32_t i = 0; i < SHARE; i++)
+        if (node_send(ctx, number, number, tina_self(ctx), TAG_SELF, 0) == TINA_SEND_OK)
+            book->self_sent++;
+}
+
+static tina_effect node_act(tina_ctx *ctx, uint32_t number) {
+    node_book *book = &mesh_of()->nodes[number];
+    node_rest(ctx);
+    if (tina_sim_is_calm(tina_sim_current())) {
+        node_calm(ctx, number);
+        return tina_receive();
+    }
+    for (uint32_t left = 1 + draw(6, 4); left > 0; left--) {
+        uint32_t what = draw(7, 8);
+        uint32_t which = draw(8, MONITORS);
+        if (what < 4)
+            burst_send(ctx, number);
+        else if (what < 6)
+            watch_node(ctx, book);
+        else if (what == 6)
+            watch_shard(ctx, book);
+        else if (book->watches[which].monitor.bits)
+            watch_stop(ctx, &book->watches[which]);
+    }
+    uint32_t end = draw(9, 200);
+    if (end == 0)
+        return node_end(number, tina_done());
+    if (end == 1)
+        return node_end(number, tina_exit((int32_t)draw(10, 100)));
+    return end == 2 ? node_end(number, tina_crash((int32_t)draw(10, 100))) : tina_receive();
+}
+
+static void node_forward(tina_ctx *ctx, uint32_t number, const numbered *came) {
+    if (came->hops == 0 || draw(11, 2) || tina_sim_is_calm(tina_sim_current()))
+        return;
+    uint32_t to = draw(12, mesh_of()->node_count);
+    (void)node_send(ctx, number, to, mesh_of()->nodes[to].who, TAG_NUMBERED, came->hops - 1);
+}
+
+static tina_effect node_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    const node *self = self_;
+    node_book *book = &mesh_of()->nodes[self->number];
+    const numbered *came = (const numbered *)(const void *)m->payload;
+    if (handles_equal(book->down, tina_self(ctx)))
+        tina_sim_fail(tina_sim_current(), "mesh down", "node %u is down and runs", self->number);
+    switch (m->tag) {
+    case TAG_NUMBERED:
+        mail_take(ctx, self->number, m, came);
+        node_forward(ctx, self->number, came);
+        return tina_receive();
+    case TAG_SELF:
+        mail_take(ctx, self->number, m, came);
+        book->quiet = ++book->self_taken == SHARE;
+        return tina_receive();
+    case TINA_TIMER:
+        return node_act(ctx, self->number);
+    case TINA_DOWN:
+        node_down(book, self->number, &m->down);
+        return tina_receive();
+    case TINA_SHARD_NEWS:
+        node_news(book, &m->shard);
+        return tina_receive();
+    case TINA_SHUTDOWN:
+        return node_end(self->number, tina_done());
+    default:
+        tina_sim_fail(tina_sim_current(), "mesh", "event %d came, which none is owed", m->tag);
+        return tina_receive();
+    }
+}
+
+static const tina_isolate_type node_type = {
+    .name = "node",
+    .init = node_init,
+    .handle = node_handle,
+    .struct_bytes = sizeof(node),
+    .mailbox_max = MAILBOX_MAX,
+    .batch = 3,
+};
+
+static const uint32_t numbers[NODES_PER_SHARD] = {0, 1, 2, 3, 4, 5};
+
+#define NODE(i)                                                                                    \
+    {                                                                                              \
+        .type = &node_type, .args = { &numbers[i], sizeof numbers[i] }                             \
+    }
+
+static const tina_child children[NODES_PER_SHARD] = {NODE(0), NODE(1), NODE(2),
+                                                     NODE(3), NODE(4), NODE(5)};
+static const tina_type_slots types[] = {{&node_type, NODES_PER_SHARD}};
+
+// So few envelopes that they run out, and a channel that is full now and then.
+static const tina_spec spec = {
+    .name = "mesh",
+    .types = types,
+    .type_count = 1,
+    .root = {.name = "mesh", .children = children, .child_count = NODES_PER_SHARD, .intensity = 10},
+    .message_count = NODES_PER_SHARD * SHARE + 8,
+    .sender_share = SHARE,
+    .monitor_count = NODES_PER_SHARD * MONITORS - 8,
+    .tick_batch = 24,
+    .fd_count = 8,
+    .op_count = 16,
+    .buffer_count = 4,
+    .channel_bytes = 12288,
+};
+
+static void mesh_begin(tina_sim *sim, void *state) {
+    mesh *self = state;
+    self->node_count = tina_sim_shard_count(sim) * NODES_PER_SHARD;
+    self->strict = tina_sim_world(sim)->settings.wire_loss_ppm == 0;
+}
+
+static uint32_t watches_on(const mesh *self, uint32_t shard) {
+    uint32_t count = 0;
+    for (uint32_t n = shard * NODES_PER_SHARD; n < (shard + 1) * NODES_PER_SHARD; n++)
+        for (uint32_t i = 0; i < MONITORS; i++)
+            count += self->nodes[n].watches[i].monitor.bits != 0;
+    return count;
+}
+
+static bool news_is_in(tina_sim *sim, const watch *set) {
+    if (set->monitor.bits == 0 || set->node != NODE_COUNT)
+        return set->monitor.bits == 0;
+    uint32_t breaks = tina_sim_breaks(sim, set->shard);
+    if (set->changes > 2 * breaks)
+        tina_sim_fail(sim, "mesh news", "of %u changes of shard %u %u were told", 2 * breaks,
+                      set->shard, set->changes);
+    return set->changes >= breaks - set->breaks && set->change != TINA_SHARD_QUARANTINED;
+}
+
+static bool shard_is_quiet(tina_sim *sim, const mesh *self, uint32_t shard) {
+    tina_shard_counters counters;
+    tina_shard_snapshot(tina_sim_shard(sim, shard), &counters);
+    if (!tina_sim_is_up(sim, shard) || counters.messages_in_use > 0 ||
+        counters.timers_in_use != NODES_PER_SHARD ||
+        counters.monitors_in_use != watches_on(self, shard))
+        return false;
+    for (uint32_t n = shard * NODES_PER_SHARD; n < (shard + 1) * NODES_PER_SHARD; n++) {
+        if (!self->nodes[n].quiet)
+            return false;
+        for (uint32_t i = 0; i < MONITORS; i++)
+            if (!news_is_in(sim, &self->nodes[n].watches[i]))
+                return false;
+    }
+    return true;
+}
+
+// Of messages accepted for one that still lives, those that did not come are counted somewhere.
+static bool mail_is_in(tina_sim *sim, const mesh *self, uint32_t shard) {
+    tina_shard_counters counters;
+    tina_shard_snapshot(tina_sim_shard(sim, shard), &counters);
+    uint64_t missing = self->missing[shard];
+    for (uint32_t to = shard * NODES_PER_SHARD; to < (shard + 1) * NODES_PER_SHARD; to++)
+        for (uint32_t from = 0; from < self->node_count; from++) {
+            const pair *between = &self->pairs[to][from];
+            if (!handles_equal(between->to, self->nodes[to].who))
+                continue;
+            if (between->accepted < between->taken ||
+                (from / NODES_PER_SHARD == shard && between->accepted != between->taken))
+                return false;
+            missing += between->accepted - between->taken;
+        }
+    return missing <= counters.arrivals_mailbox_full + counters.arrivals_stale;
+}
+
+static bool mesh_done(tina_sim *sim, void *state) {
+    const mesh *self = state;
+    if (!tina_sim_is_calm(sim))
+        return false;
+    for (uint32_t i = 0; i < tina_sim_shard_count(sim); i++)
+        if (!shard_is_quiet(sim, self, i) || !mail_is_in(sim, self, i))
+            return false;
+    return true;
+}
+
+const tina_scenario tina_scenario_mesh = {
+    .name = "mesh",
+    .specs = &spec,
+    .spec_count = 1,
+    .shards_min = 1,
+    .shards_max = SHARDS_MAX,
+    .faults_ns = 1000000000,
+    .state_bytes = sizeof(mesh),
+    .begin = mesh_begin,
+    .done = mesh_done,
+};
