@@ -7,6 +7,7 @@
 const tina_scenario *const tina_scenarios[] = {
     &tina_scenario_bank,
     &tina_scenario_copy,
+    &tina_scenario_calls,
     &tina_scenario_mesh,
     NULL,
 };

@@ -13,6 +13,7 @@ extern "C" {
 
 extern const tina_scenario tina_scenario_bank;
 extern const tina_scenario tina_scenario_copy;
+extern const tina_scenario tina_scenario_calls;
 extern const tina_scenario tina_scenario_mesh;
 
 // All of them; the last is NULL.
