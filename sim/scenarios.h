@@ -16,6 +16,7 @@ extern const tina_scenario tina_scenario_copy;
 extern const tina_scenario tina_scenario_calls;
 extern const tina_scenario tina_scenario_mesh;
 extern const tina_scenario tina_scenario_timers;
+extern const tina_scenario tina_scenario_transfers;
 
 // All of them; the last is NULL.
 extern const tina_scenario *const tina_scenarios[];
