@@ -17,6 +17,7 @@
 #define MAILBOX_MAX     12u
 #define SHARE           8u
 #define HOPS            3u
+#define LATE_TICKS      64u
 
 enum {
     TAG_NUMBERED = 1,
@@ -26,10 +27,10 @@ enum {
 typedef struct numbered {
     tina_handle from;
     tina_handle to;
+    uint64_t sent_ns; // the world's
     uint32_t sender;
-    uint32_t
-        number; // of those accepted from this life of the sender's to this life of the receiver's
-    uint32_t hops; // that may follow
+    uint32_t number; // of those that this life of the receiver's was sent by this of the sender's
+    uint32_t hops;   // that may follow
 } numbered;
 
 typedef struct pair {
@@ -66,7 +67,8 @@ typedef struct node_book {
 
 typedef struct mesh {
     uint32_t node_count;
-    bool strict; // no message is lost on its way
+    bool strict;          // no message is lost on its way
+    uint64_t late_max_ns; // until one comes; 0: that cannot be said
     uint64_t missing[SHARDS_MAX];
     node_book nodes[NODE_COUNT];
     pair pairs[NODE_COUNT][NODE_COUNT]; // [receiver][sender]
@@ -128,7 +130,8 @@ static tina_send_result node_send(tina_ctx *ctx, uint32_t from, uint32_t to, tin
     bool local = tina_handle_shard(who) == tina_shard_number(ctx);
     bool current = handles_equal(all->nodes[to].who, who);
     bool same = handles_equal(between->from, self) && handles_equal(between->to, who);
-    numbered sent = {self, who, from, same ? between->accepted + 1 : 1, hops};
+    uint64_t now_ns = tina_sim_now_ns(tina_sim_current());
+    numbered sent = {self, who, now_ns, from, same ? between->accepted + 1 : 1, hops};
     tina_send_result result = tina_send(ctx, who, tag, &sent, sizeof sent);
     if (local && result == TINA_SEND_OK && !current)
         tina_sim_fail(tina_sim_current(), "mesh stale", "node %u: an old handle was good", to);
@@ -284,6 +287,9 @@ static void mail_take(tina_ctx *ctx, uint32_t number, const tina_message *m, con
     if (handles_equal(between->told, came->from))
         tina_sim_fail(sim, "mesh down first", "node %u: node %u sent after it was down", number,
                       came->sender);
+    if (all->late_max_ns && tina_sim_now_ns(sim) - came->sent_ns > all->late_max_ns)
+        tina_sim_fail(sim, "mesh late", "node %u: a message came after %llu ns", number,
+                      (unsigned long long)(tina_sim_now_ns(sim) - came->sent_ns));
     // Of an earlier life of the sender's the count is gone.
     if (!handles_equal(between->from, came->from) || !handles_equal(between->to, came->to))
         return;
@@ -415,7 +421,11 @@ static const tina_spec spec = {
 static void mesh_begin(tina_sim *sim, void *state) {
     mesh *self = state;
     self->node_count = tina_sim_shard_count(sim) * NODES_PER_SHARD;
-    self->strict = tina_sim_world(sim)->settings.wire_loss_ppm == 0;
+    const tina_sim_settings *settings = &tina_sim_world(sim)->settings;
+    self->strict = settings->wire_loss_ppm == 0;
+    // Where nothing but wires and turns takes time.
+    if (settings->pause_ppm == 0 && settings->death_ppm == 0 && settings->wire_clog_ppm == 0)
+        self->late_max_ns = settings->wire_ns + LATE_TICKS * ((settings->turn_ns + 1) << 6);
 }
 
 static uint32_t watches_on(const mesh *self, uint32_t shard) {
