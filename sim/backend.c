@@ -338,7 +338,7 @@ static uint64_t sim_memory_bytes(const tina_reactor_config *config) {
 static void *table(sim_net *net, size_t count, size_t bytes) {
     void *memory = calloc(count + 1, bytes);
     TINA_ASSERT(memory != NULL);
-    sim_net_adopt(net, memory);
+    sim_net_adopt(net, memory, free);
     return memory;
 }
 

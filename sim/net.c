@@ -43,7 +43,7 @@ void sim_net_close(sim_net *net) {
         net->flying = next;
     }
     for (uint32_t i = 0; i < net->adopted_count; i++)
-        free(net->adopted[i]);
+        net->adopted[i].release(net->adopted[i].memory);
     free(net->adopted);
     free(net->sockets);
     free(net->hosts);
@@ -52,10 +52,10 @@ void sim_net_close(sim_net *net) {
     free(net);
 }
 
-void sim_net_adopt(sim_net *net, void *memory) {
+void sim_net_adopt(sim_net *net, void *memory, void (*release)(void *memory)) {
     net->adopted = sim_net_grow(net->adopted, net->adopted_count, &net->adopted_capacity,
                                 sizeof *net->adopted);
-    net->adopted[net->adopted_count++] = memory;
+    net->adopted[net->adopted_count++] = (net_adopted){memory, release};
 }
 
 uint32_t sim_net_host(sim_net *net, const tina_address *address) {

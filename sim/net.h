@@ -98,9 +98,9 @@ void sim_net_heal(sim_net *net);
 // sim_net_unlink frees the path of a Unix socket, as unlink(2) would; false when it has none.
 bool sim_net_unlink(sim_net *net, const tina_address *address);
 
-// sim_net_adopt makes memory (malloc's) the net's, freed when it closes: for what entries of the
-// agenda point to.
-void sim_net_adopt(sim_net *net, void *memory);
+// sim_net_adopt has release(memory) called when the net closes: for what entries of the agenda
+// point to, which must last as long.
+void sim_net_adopt(sim_net *net, void *memory, void (*release)(void *memory));
 
 typedef struct sim_net_counters {
     uint64_t connects;

@@ -155,6 +155,11 @@ typedef struct net_name {
     uint32_t generation;
 } net_name;
 
+typedef struct net_adopted {
+    void *memory;
+    void (*release)(void *memory);
+} net_adopted;
+
 #define NET_PORT_LISTS 1024u
 
 struct sim_net {
@@ -172,7 +177,7 @@ struct sim_net {
     net_name *names;
     uint32_t name_count;
     uint32_t name_capacity;
-    void **adopted;
+    net_adopted *adopted;
     uint32_t adopted_count;
     uint32_t adopted_capacity;
     net_socket *bound[NET_PORT_LISTS];
