@@ -4,6 +4,7 @@
 #include "sim/attempt.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +20,13 @@
 
 #define STRUCK_MAX (1u << 20)
 
+uint32_t sim_run_cpu_s = SIM_RUN_CPU_S;
+
 struct sim_attempt {
     sim_outcome outcome;
     bool finished;
     uint64_t events;
+    uint32_t shards;
     uint64_t struck_count; // also those beyond STRUCK_MAX
     uint64_t struck[STRUCK_MAX];
 };
@@ -78,16 +82,41 @@ int sim_child_stderr(void) {
     return fd;
 }
 
+// Says where it is, relative to the program, and lets it happen again.
+static void fault_tell(int number) {
+    static const char words[] = "fault at ";
+    void *frames[16];
+    int count = backtrace(frames, 16);
+    ssize_t written = write(STDERR_FILENO, words, sizeof words - 1);
+    (void)written;
+    if (count > 2) // this function and the kernel's return from it
+        backtrace_symbols_fd(frames + 2, count - 2, STDERR_FILENO);
+    signal(number, SIG_DFL);
+}
+
+// Where nobody else, a sanitizer, tells more.
+static void faults_watch(void) {
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    void *frame;
+    backtrace(&frame, 1); // loads what it needs, which a handler must not
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction action;
+        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+            signal(numbers[i], fault_tell);
+    }
+}
+
 void sim_child_begin(int stderr_fd) {
     const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     fflush(stderr);
     dup2(stderr_fd, STDERR_FILENO);
+    faults_watch();
 }
 
 // SIGPROF's default is the end.
 void sim_child_limit(void) {
-    const struct itimerval limit = {.it_value = {.tv_sec = SIM_RUN_CPU_S}};
+    const struct itimerval limit = {.it_value = {.tv_sec = sim_run_cpu_s}};
     setitimer(ITIMER_PROF, &limit, NULL);
 }
 
@@ -101,6 +130,9 @@ static void event_watch(void *watch_, const tina_sim_event_view *event) {
     const attempt_watch *watch = watch_;
     sim_attempt *attempt = watch->attempt;
     attempt->events = event->number + 1;
+    const char *begin = strstr(event->line, " BEGIN shards=");
+    if (begin)
+        attempt->shards = (uint32_t)strtoul(begin + sizeof " BEGIN shards=" - 1, NULL, 10);
     const char *strike = strstr(event->line, " STRIKE ");
     const char *decision = strike ? strstr(strike, "decision=") : NULL;
     if (decision) {
@@ -142,6 +174,7 @@ void sim_attempt_run(sim_attempt *attempt, const sim_plan *plan, bool watched,
     int stderr_fd = sim_child_stderr();
     attempt->finished = false;
     attempt->events = 0;
+    attempt->shards = 0;
     attempt->struck_count = 0;
     fflush(NULL);
     pid_t child = fork();
@@ -157,6 +190,7 @@ void sim_attempt_run(sim_attempt *attempt, const sim_plan *plan, bool watched,
     } else {
         sim_outcome_of_death(outcome, status, stderr_fd);
         outcome->events = attempt->events;
+        outcome->shards = attempt->shards;
     }
     close(stderr_fd);
     if (attempt->struck_count && attempt->struck_count <= STRUCK_MAX)
@@ -192,30 +226,61 @@ static void signal_name(char *out, size_t capacity, int status) {
         snprintf(out, capacity, "exit %d", WEXITSTATUS(status));
 }
 
-// A failed assertion and the summary of a sanitizer name their site. Otherwise the signal does.
+typedef enum death_site {
+    DEATH_ASSERTION = 0,
+    DEATH_UNDEFINED, // UBSan
+    DEATH_SANITIZER,
+    DEATH_FAULT,
+    DEATH_SITES,
+} death_site;
+
+static const char *const site_words[DEATH_SITES] = {
+    [DEATH_ASSERTION] = ": assertion failed: ",
+    [DEATH_UNDEFINED] = ": runtime error: ",
+    [DEATH_SANITIZER] = "SUMMARY: ",
+    [DEATH_FAULT] = "fault at ",
+};
+
+static void checker_of_site(sim_outcome *outcome, death_site site, int status) {
+    const char *line = outcome->sentence;
+    const char *in = strchr(line, '(');
+    char name[32];
+    switch (site) {
+    case DEATH_ASSERTION:
+    case DEATH_UNDEFINED:
+        snprintf(outcome->checker, sizeof outcome->checker, "assertion at %.*s",
+                 (int)(strstr(line, site_words[site]) - line), line);
+        return;
+    case DEATH_FAULT:
+        signal_name(name, sizeof name, status);
+        snprintf(outcome->checker, sizeof outcome->checker, "%s at %.*s", name,
+                 in ? (int)strcspn(in, ")") + 1 : 0, in ? in : "");
+        outcome->sentence[strcspn(line, "[")] = '\0'; // its address, which another run has not
+        return;
+    case DEATH_SANITIZER:
+    case DEATH_SITES:
+        break;
+    }
+    snprintf(outcome->checker, sizeof outcome->checker, "%.159s", line);
+}
+
+// What names its site does so in the process's last words. Otherwise the signal is all there is.
 void sim_outcome_of_death(sim_outcome *outcome, int status, int stderr_fd) {
-    static const char *const sites[] = {": assertion failed: ", "runtime error: ", "SUMMARY: "};
     char text[8192];
     *outcome = (sim_outcome){.ran = true, .failed = true, .died = true};
     tail_read(stderr_fd, text, sizeof text);
-    for (size_t i = 0; i < sizeof sites / sizeof sites[0]; i++) {
-        const char *at = strstr(text, sites[i]);
+    for (int site = 0; site < DEATH_SITES; site++) {
+        const char *at = strstr(text, site_words[site]);
         if (!at)
             continue;
         line_copy(outcome->sentence, sizeof outcome->sentence, text, at);
-        size_t bytes = strcspn(outcome->sentence, " ");
-        if (i == 2)
-            snprintf(outcome->checker, sizeof outcome->checker, "%.159s", outcome->sentence);
-        else
-            snprintf(outcome->checker, sizeof outcome->checker, "assertion at %.*s",
-                     (int)(bytes && outcome->sentence[bytes - 1] == ':' ? bytes - 1 : bytes),
-                     outcome->sentence);
+        checker_of_site(outcome, (death_site)site, status);
         return;
     }
     signal_name(outcome->checker, sizeof outcome->checker, status);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
         snprintf(outcome->sentence, sizeof outcome->sentence,
-                 "after %u s of CPU time it was not over", SIM_RUN_CPU_S);
+                 "after %u s of CPU time it was not over", sim_run_cpu_s);
     else if (text[0])
         line_copy(outcome->sentence, sizeof outcome->sentence, text, text + strlen(text) - 1);
     else

@@ -28,8 +28,9 @@ typedef struct sim_outcome {
     uint32_t struck_count; // sim_attempt: of sim_attempt_struck
 } sim_outcome;
 
-// CPU time after which a run is said to have no end.
+// CPU time after which a run is said to have no end. Set before the first run.
 #define SIM_RUN_CPU_S 60u
+extern uint32_t sim_run_cpu_s;
 
 // sim_outcome_run runs a plan in this process. trace may be NULL.
 void sim_outcome_run(const sim_plan *plan, void (*trace)(void *, const tina_sim_event_view *),

@@ -23,10 +23,12 @@ static void scenarios_list(const tina_scenario *const *scenarios) {
 
 static void totals_print(const sim_totals *totals, uint32_t jobs) {
     double wall = (double)totals->wall_ns / 1e9;
-    double cpu = (double)(totals->cpu_ns ? totals->cpu_ns : 1) / 1e9;
+    double cpu = (double)totals->cpu_ns / 1e9;
     printf("%llu seeds, %llu failed, in %.1f s on %u process%s, %.1f s of CPU time\n",
            (unsigned long long)totals->runs, (unsigned long long)totals->failures, wall, jobs,
            jobs == 1 ? "" : "es", cpu);
+    if (totals->cpu_ns == 0) // none came to its end
+        return;
     printf("a second of CPU time: %.0f seeds, %.0f shard-ticks, %.0f events, %.0f simulated "
            "seconds\n",
            (double)totals->runs / cpu, (double)totals->turns / cpu, (double)totals->events / cpu,

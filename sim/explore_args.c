@@ -18,6 +18,8 @@ const char sim_explore_help[] =
     "  --seeds N              how many of each scenario (default 1000)\n"
     "  --seconds N            no run begins after so long; without --seeds, as many as there is\n"
     "                         time for\n"
+    "  --limit N              seconds of CPU time after which a run is said to have no end\n"
+    "                         (default 60)\n"
     "  --jobs N               processes (default: one a processor)\n"
     "how a run is\n"
     "  --set NAME=VALUE,...   settings that win over drawn ones; sim/settings.h lists them\n"
@@ -84,6 +86,15 @@ static const char *jobs_read(args_state *self, const char *value) {
     return NULL;
 }
 
+static const char *limit_read(args_state *self, const char *value) {
+    uint64_t limit;
+    (void)self;
+    if (!sim_number_read(value, &limit) || limit < 1 || limit > 86400)
+        return "a number from 1 to 86400";
+    sim_run_cpu_s = (uint32_t)limit;
+    return NULL;
+}
+
 static const char *expected_read(args_state *self, const char *value) {
     uint64_t *within = &self->args->expected_within;
     return sim_number_read(value, within) && *within ? NULL : "a number from 1 on";
@@ -143,19 +154,13 @@ typedef struct args_option {
 } args_option;
 
 static const args_option options[] = {
-    {"--scenario", true, scenario_read},
-    {"--seeds", true, seeds_read},
-    {"--seconds", true, seconds_read},
-    {"--jobs", true, jobs_read},
-    {"--verify", false, verify_read},
-    {"--trace", true, trace_read},
-    {"--replay", true, replay_read},
-    {"--shrink", false, shrink_read},
-    {"--no-shrink", false, no_shrink_read},
-    {"--failures", true, failures_read},
-    {"--expect-failure-within", true, expected_read},
-    {"--list", false, list_read},
-    {"--help", false, help_read},
+    {"--scenario", true, scenario_read}, {"--seeds", true, seeds_read},
+    {"--seconds", true, seconds_read},   {"--jobs", true, jobs_read},
+    {"--limit", true, limit_read},       {"--verify", false, verify_read},
+    {"--trace", true, trace_read},       {"--replay", true, replay_read},
+    {"--shrink", false, shrink_read},    {"--no-shrink", false, no_shrink_read},
+    {"--failures", true, failures_read}, {"--expect-failure-within", true, expected_read},
+    {"--list", false, list_read},        {"--help", false, help_read},
 };
 
 static const args_option *option_find(const char *name) {

@@ -58,6 +58,11 @@ static void interrupt_note(int signal) {
     interrupted = 1;
 }
 
+// Only so that poll ends.
+static void child_note(int signal) {
+    (void)signal;
+}
+
 static uint64_t wall_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -218,8 +223,8 @@ static void search_watch(search_state *self) {
 void sim_search_run(const sim_search *search, sim_totals *totals,
                     void (*on_failure)(void *where, const sim_failure *failure), void *where) {
     search_state *self = calloc(1, sizeof *self);
-    struct sigaction outer;
-    const struct sigaction inner = {.sa_handler = interrupt_note};
+    struct sigaction outer[2];
+    const struct sigaction inner[2] = {{.sa_handler = interrupt_note}, {.sa_handler = child_note}};
     TINA_ASSERT(self != NULL && search->jobs >= 1 && search->jobs <= SIM_JOBS_MAX);
     *self = (search_state){.search = search, .on_failure = on_failure, .where = where};
     self->shared =
@@ -230,14 +235,16 @@ void sim_search_run(const sim_search *search, sim_totals *totals,
     self->said_ns = self->begin_ns;
     self->end_ns = search->seconds ? self->begin_ns + search->seconds * 1000000000u : 0;
     interrupted = 0;
-    sigaction(SIGINT, &inner, &outer);
+    sigaction(SIGINT, &inner[0], &outer[0]);
+    sigaction(SIGCHLD, &inner[1], &outer[1]);
     for (uint32_t i = 0; i < search->jobs; i++)
         self->workers[i].stderr_fd = -1;
     for (uint32_t i = 0; i < search->jobs; i++)
         worker_start(self, i);
     search_watch(self);
     totals_sum(self, totals);
-    sigaction(SIGINT, &outer, NULL);
+    sigaction(SIGINT, &outer[0], NULL);
+    sigaction(SIGCHLD, &outer[1], NULL);
     for (uint32_t i = 0; i < search->jobs; i++)
         close(self->workers[i].stderr_fd);
     close(self->pipe[0]);

@@ -18,6 +18,7 @@ typedef struct shrink_state {
     uint32_t runs;
     uint32_t runs_max;
     uint64_t end_ns;
+    uint32_t shards;  // of the run that was given
     bool shrunk;      // in this round
     sim_outcome last; // that failed
 } shrink_state;
@@ -145,9 +146,10 @@ static void settings_shrink(shrink_state *self) {
 static void shards_shrink(shrink_state *self) {
     const tina_scenario *scenario = self->plan->scenario;
     uint32_t least = scenario->shards_min ? scenario->shards_min : 1;
+    uint32_t most = self->plan->shards ? self->plan->shards : self->shards;
     if (scenario->spec_count > 1)
         return;
-    for (uint32_t shards = least; shards < self->last.shards; shards++) {
+    for (uint32_t shards = least; shards < most; shards++) {
         sim_plan candidate = {0};
         sim_plan_copy(&candidate, self->plan);
         candidate.shards = shards;
@@ -245,6 +247,7 @@ void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *li
     uint64_t seconds = limits && limits->seconds ? limits->seconds : SECONDS_DEFAULT;
     self.end_ns = wall_ns() + seconds * 1000000000u;
     *shrunk = (sim_shrunk){.repeats = plan_fails(&self, plan, true)};
+    self.shards = self.last.shards;
     shrunk->events_before = self.last.events;
     shrunk->struck_before = self.last.struck_count;
     for (self.shrunk = shrunk->repeats; self.shrunk && !is_spent(&self);) {
