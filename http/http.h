@@ -70,6 +70,8 @@ typedef struct http_server {
     const char *name;    // of the program; default "http"
     const char *address; // "1.2.3.4", "::1" or "unix:/path"; default 127.0.0.1
     uint16_t port;       // 0: the kernel chooses one
+    int inherited_fd;    // instead: a listening socket that the process has, which stays open; 0:
+                         // none
     http_routes routes;
     http_route otherwise; // its handler is called for paths that no route has, whatever the method;
                           // it has no pattern. Default: they are answered 404
@@ -103,6 +105,8 @@ typedef struct http_server {
                                 // body_timeout_ns, or 408; default 64, or HTTP_RATE_NONE. What a
                                 // handler takes to read does not count
     uint64_t write_timeout_ns;  // for one batch of responses, then it closes; default 30 s
+    uint64_t lame_duck_ns; // when told to drain: from not ready (http_answer_ready) to no longer
+                           // accepting, for who routes here to see it; default 0
     uint64_t linger_timeout_ns; // how long a client may still send after our last byte; default 2 s
 
     // The program's own isolates, beside the server's two types.
@@ -116,6 +120,10 @@ typedef struct http_server {
     void (*listening)(void *context, const tina_address *address, const char *backend,
                       uint32_t shards);
     void *listening_context;
+
+    // Called once, when the server is told to drain; from a shard's thread.
+    void (*leaving)(void *context);
+    void *leaving_context;
 } http_server;
 
 #define HTTP_RATE_NONE UINT32_MAX
@@ -141,6 +149,7 @@ typedef struct http_program {
     tina_type_slots types[HTTP_USER_TYPES_MAX + 6];
     tina_child children[HTTP_USER_CHILDREN_MAX + 2];
     struct http_program *self; // args of the isolates that need it
+    tina_atomic_u32 leaving;   // shards that were told to drain
     tina_atomic_u32 ready;     // listeners and bridges, of all shards
     uint16_t port_chosen;      // by the kernel, for the one listener, should it start again
     http_load loads[TINA_SHARD_COUNT_MAX + 1];
@@ -151,6 +160,11 @@ typedef struct http_program {
 // a sentence when a route or a number cannot work.
 bool http_server_spec(const http_server *server, http_program *program,
                       char sentence[TINA_SENTENCE_BYTES]);
+
+// Handlers for routes that a balancer or an orchestrator asks: 200 as long as the process serves;
+// and 200 until it is told to drain, then 503.
+http_step http_answer_live(http_request *request, http_response *response);
+http_step http_answer_ready(http_request *request, http_response *response);
 
 // What a shard's server has done. Counters only grow; gauges (..._in_use) fall again, after a crash
 // when the connection's slot is used again.

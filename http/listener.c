@@ -19,6 +19,7 @@ typedef enum listener_state {
     LISTENER_ACCEPTING = 0,
     LISTENER_FULL,    // `held` waits for a connection slot; a timer is set
     LISTENER_REFUSED, // accept failed; a timer is set
+    LISTENER_ABSENT,  // another shard's listens for this one; a timer is set when leaving
 } listener_state;
 
 typedef struct listener {
@@ -26,13 +27,18 @@ typedef struct listener {
     tina_fd fd;
     tina_fd held;
     tina_timer timer;
-    uint32_t next;    // the shard whose turn it is
-    uint8_t state;    // listener_state
-    bool complaining; // the last accept failed, and the log says so
+    uint64_t leave_ns; // when to stop accepting; 0: it was not told to
+    uint32_t next;     // the shard whose turn it is
+    uint8_t state;     // listener_state
+    bool complaining;  // the last accept failed, and the log says so
 } listener;
 
 static int32_t listen_begin(tina_ctx *ctx, listener *self, http_program *program);
 static int32_t socket_listen(tina_ctx *ctx, listener *self, const http_program *program);
+static tina_effect absent(listener *self);
+static tina_effect accept_next(tina_ctx *ctx, listener *self);
+static tina_effect leave(tina_ctx *ctx, listener *self);
+static int32_t socket_adopt(tina_ctx *ctx, listener *self);
 static tina_effect end(const listener *self);
 static tina_effect accepted(tina_ctx *ctx, listener *self, const tina_message *m);
 static tina_effect accept_refused(tina_ctx *ctx, listener *self, int32_t result);
@@ -48,7 +54,7 @@ static tina_effect listener_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     self->shard = http_shard_open(ctx, program);
     self->next = tina_shard_number(ctx);
     if (tina_shard_count(ctx) > 1 && tina_shard_number(ctx) > 0 && !http_all_listen(program))
-        return tina_done();
+        return absent(self);
     int32_t result = listen_begin(ctx, self, program);
     if (result < 0) {
         char text[TINA_ADDRESS_TEXT_BYTES];
@@ -56,7 +62,7 @@ static tina_effect listener_init(tina_ctx *ctx, void *self_, tina_bytes args) {
         tina_log(ctx, TINA_LOG_ERROR, "cannot listen on %s: %s", text, tina_io_error_text(result));
         return tina_crash(result);
     }
-    return tina_io_accept(self->fd);
+    return accept_next(ctx, self);
 }
 
 static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
@@ -69,12 +75,10 @@ static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_messag
     case HTTP_TAG_CONNECTION_ENDED:
         return retry(ctx, self);
     case TINA_SHUTDOWN:
-        self->shard->draining = true;
-        self->shard->listener = tina_handle_none();
-        return end(self);
+        return leave(ctx, self);
     case TINA_IO_CLOSE_DONE: // one that is refused
         self->held = tina_fd_none();
-        return m->io.result == TINA_IO_CANCELED ? tina_receive() : tina_io_accept(self->fd);
+        return m->io.result == TINA_IO_CANCELED ? tina_receive() : accept_next(ctx, self);
     case TINA_IO_UNLINK_DONE:
         return tina_done();
     default:
@@ -83,24 +87,75 @@ static tina_effect listener_handle(tina_ctx *ctx, void *self_, const tina_messag
 }
 
 static int32_t listen_begin(tina_ctx *ctx, listener *self, http_program *program) {
-    int32_t result = socket_listen(ctx, self, program);
+    int32_t result = program->server.inherited_fd != 0 ? socket_adopt(ctx, self)
+                                                       : socket_listen(ctx, self, program);
     tina_address address = {0};
     if (result == 0)
         result = tina_socket_local_address(ctx, self->fd, &address);
     if (result < 0)
         return result;
+    if (program->server.inherited_fd != 0)
+        program->address = address;
     if (program->address.port == 0 && address.family != TINA_ADDRESS_UNIX)
         program->port_chosen = address.port;
     http_ready(ctx, program);
     return 0;
 }
 
+// Not before there is something to wait for.
+static tina_effect absent(listener *self) {
+    self->state = LISTENER_ABSENT;
+    return self->shard->program->server.lame_duck_ns > 0 ? tina_receive() : tina_done();
+}
+
+static tina_effect accept_next(tina_ctx *ctx, listener *self) {
+    self->state = LISTENER_ACCEPTING;
+    if (self->leave_ns == 0)
+        return tina_io_accept(self->fd);
+    uint64_t now_ns = tina_now_ns(ctx);
+    if (self->leave_ns <= now_ns)
+        return end(self);
+    return tina_io(tina_op_within(tina_op_accept(self->fd), self->leave_ns - now_ns));
+}
+
+// From here on the server is not ready; it goes on accepting for a while, if so told.
+static tina_effect leave(tina_ctx *ctx, listener *self) {
+    http_program *program = self->shard->program->self;
+    const http_server *server = &program->server;
+    bool first = tina_atomic_u32_fetch_add(&program->leaving, 1) == 0;
+    if (first && server->leaving != NULL)
+        server->leaving(server->leaving_context);
+    self->shard->leaving = true;
+    self->leave_ns = tina_now_ns(ctx) + server->lame_duck_ns;
+    if (server->lame_duck_ns == 0)
+        return end(self);
+    if (self->state == LISTENER_ACCEPTING)
+        return accept_next(ctx, self);
+    if (self->state == LISTENER_ABSENT && tina_timer_set(ctx, server->lame_duck_ns, 0).bits == 0)
+        return end(self);
+    return tina_receive(); // for the timer
+}
+
 // The runtime closes the sockets; a Unix socket's name is removed while it is surely ours.
 static tina_effect end(const listener *self) {
-    const tina_address *address = &self->shard->program->address;
-    if (address->family == TINA_ADDRESS_UNIX)
+    const http_program *program = self->shard->program;
+    const tina_address *address = &program->address;
+    self->shard->draining = true;
+    self->shard->listener = tina_handle_none();
+    if (self->state != LISTENER_ABSENT && address->family == TINA_ADDRESS_UNIX &&
+        program->server.inherited_fd == 0)
         return tina_io(tina_op_unlink(address->path));
     return tina_done();
+}
+
+static int32_t socket_adopt(tina_ctx *ctx, listener *self) {
+    tina_address address;
+    int32_t result = tina_socket_adopt(ctx, self->shard->program->server.inherited_fd, &self->fd);
+    if (result == 0)
+        result = tina_socket_local_address(ctx, self->fd, &address);
+    if (result == 0 && address.family != TINA_ADDRESS_UNIX)
+        result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_NO_DELAY, 1);
+    return result;
 }
 
 // Accepted sockets inherit TCP_NODELAY: a response's last segment must not wait for an
@@ -128,6 +183,8 @@ static tina_effect accepted(tina_ctx *ctx, listener *self, const tina_message *m
     TINA_ASSERT(self->state == LISTENER_ACCEPTING);
     if (m->io.result == TINA_IO_CANCELED)
         return tina_receive(); // TINA_SHUTDOWN is next
+    if (m->io.result == TINA_IO_TIMED_OUT)
+        return end(self);
     if (m->io.result < 0)
         return accept_refused(ctx, self, m->io.result);
     if (self->complaining)
@@ -162,8 +219,7 @@ static tina_effect connection_begin(tina_ctx *ctx, listener *self) {
     }
     self->shard->listener = tina_handle_none();
     self->held = tina_fd_none();
-    self->state = LISTENER_ACCEPTING;
-    return tina_io_accept(self->fd);
+    return accept_next(ctx, self);
 }
 
 static bool place_here(tina_ctx *ctx, const listener *self) {
@@ -231,18 +287,19 @@ static bool connection_place(tina_ctx *ctx, listener *self) {
 }
 
 static tina_effect retry(tina_ctx *ctx, listener *self) {
+    if (self->leave_ns != 0 && self->leave_ns <= tina_now_ns(ctx))
+        return end(self);
     switch ((listener_state)self->state) {
     case LISTENER_FULL:
         tina_timer_cancel(ctx, self->timer);
         return connection_begin(ctx, self);
+    case LISTENER_ABSENT:
+        return tina_receive(); // a stranger's message
     case LISTENER_REFUSED:
-        self->state = LISTENER_ACCEPTING;
-        return tina_io_accept(self->fd);
     case LISTENER_ACCEPTING:
         break;
     }
-    TINA_ASSERT(self->state == LISTENER_ACCEPTING);
-    return tina_io_accept(self->fd);
+    return accept_next(ctx, self);
 }
 
 static tina_effect wait(tina_ctx *ctx, listener *self, listener_state state) {

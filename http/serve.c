@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/format.h"
+#include "http/service.h"
 #include "sched/system.h"
 
 typedef enum arguments_result {
@@ -21,6 +23,11 @@ typedef enum arguments_result {
 
 static arguments_result arguments_read(http_server *server, int argc, char **argv, char *sentence);
 static bool number_read(const char *text, uint32_t least, uint32_t most, uint32_t *number);
+typedef struct service_calls service_calls;
+
+static void service_enter(service_calls *calls, http_server *chosen);
+static int program_run(http_program *program);
+static bool log_is_writable(const http_server *server, char *sentence);
 static bool address_is_free(const http_program *program, char *sentence);
 static int unix_try(const tina_address *address);
 static int unix_connect(const tina_address *address);
@@ -32,9 +39,20 @@ static void listening_write(void *context, const tina_address *address, const ch
                             uint32_t shards);
 static void line_write(int fd, const char *line, size_t bytes);
 
+// What goes on around a server that has begun: its own calls, and what its manager is told.
+struct service_calls {
+    http_service service;
+    void (*listening)(void *context, const tina_address *address, const char *backend,
+                      uint32_t shards);
+    void *listening_context;
+    void (*leaving)(void *context);
+    void *leaving_context;
+};
+
 int http_serve(const http_server *server, int argc, char **argv) {
     // Not on the stack: it is large, and the shard's thread reads it until tina_run returns.
     static http_program program;
+    static service_calls calls;
     char sentence[TINA_SENTENCE_BYTES];
     http_server chosen = *server;
     if (chosen.name == NULL && argc > 0) {
@@ -50,18 +68,77 @@ int http_serve(const http_server *server, int argc, char **argv) {
     }
     if (chosen.shards == 0)
         chosen.shards = tina_shards_all();
-    if (arguments == ARGUMENTS_OK && http_server_spec(&chosen, &program, sentence) &&
-        address_is_free(&program, sentence)) {
-        int reserved = address_reserve(&program);
-        int status = tina_run(&program.spec);
-        if (reserved >= 0)
-            close(reserved);
-        return status;
+    if (arguments == ARGUMENTS_OK && http_service_open(&calls.service, sentence)) {
+        service_enter(&calls, &chosen);
+        bool ready = http_server_spec(&chosen, &program, sentence) &&
+                     (program.server.inherited_fd != 0 || address_is_free(&program, sentence)) &&
+                     log_is_writable(&program.server, sentence);
+        int status = ready ? program_run(&program) : 1;
+        http_service_close(&calls.service);
+        if (ready)
+            return status;
     }
     char line[TINA_SENTENCE_BYTES + 64];
     line_write(STDERR_FILENO, line,
                tina_format(line, sizeof line, "%.60s: %s\n", chosen.name, sentence));
     return 1;
+}
+
+static int program_run(http_program *program) {
+    int reserved = address_reserve(program);
+    int status = tina_run(&program->spec);
+    if (reserved >= 0)
+        close(reserved);
+    return status;
+}
+
+static void service_tell(const service_calls *calls, const char *state) {
+    static const char text[] = "the service manager at NOTIFY_SOCKET cannot be told\n";
+    if (!http_service_tell(&calls->service, state))
+        line_write(STDERR_FILENO, text, sizeof text - 1);
+}
+
+static void service_listening(void *calls_, const tina_address *address, const char *backend,
+                              uint32_t shards) {
+    const service_calls *calls = calls_;
+    calls->listening(calls->listening_context, address, backend, shards);
+    service_tell(calls, "READY=1");
+}
+
+static void service_leaving(void *calls_) {
+    const service_calls *calls = calls_;
+    if (calls->leaving != NULL)
+        calls->leaving(calls->leaving_context);
+    service_tell(calls, "STOPPING=1");
+}
+
+static void service_enter(service_calls *calls, http_server *chosen) {
+    calls->listening = chosen->listening;
+    calls->listening_context = chosen->listening_context;
+    calls->leaving = chosen->leaving;
+    calls->leaving_context = chosen->leaving_context;
+    chosen->listening = service_listening;
+    chosen->listening_context = calls;
+    chosen->leaving = service_leaving;
+    chosen->leaving_context = calls;
+    if (calls->service.listen_fd != 0)
+        chosen->inherited_fd = calls->service.listen_fd;
+}
+
+// As with the address: who only mistook the path is told before anything starts.
+static bool log_is_writable(const http_server *server, char *sentence) {
+    const char *path = server->access_log.path;
+    if (server->access_log.format == HTTP_LOG_NONE || path == NULL)
+        return true;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+    if (fd >= 0) {
+        close(fd);
+        return true;
+    }
+    tina_format(sentence, TINA_SENTENCE_BYTES,
+                "access_log.path is %.80s, which cannot be written: %s; choose another", path,
+                tina_io_error_text(-errno));
+    return false;
 }
 
 static const char *const options[] = {"--port", "--address", "--backend", "--shards", "--spread"};
@@ -243,7 +320,8 @@ static int address_reserve(http_program *program) {
     tina_address *address = &program->address;
     const http_server *server = &program->server;
     if (server->shards == 1 || server->spread == HTTP_SPREAD_ONE ||
-        server->spread == HTTP_SPREAD_LEAST || address->family == TINA_ADDRESS_UNIX)
+        server->spread == HTTP_SPREAD_LEAST || server->inherited_fd != 0 ||
+        address->family == TINA_ADDRESS_UNIX)
         return -1;
     int fd = socket_bind(address, SO_REUSEPORT);
     struct sockaddr_storage storage = {0};
@@ -274,7 +352,7 @@ static socklen_t address_of(const tina_address *address, struct sockaddr_storage
 }
 
 static void help_write(const http_server *server) {
-    char text[1024];
+    char text[1536];
     size_t bytes = tina_format(
         text, sizeof text,
         "usage: %.60s [--port N] [--address A] [--backend B] [--shards N] [--spread S]\n"
@@ -287,7 +365,8 @@ static void help_write(const http_server *server) {
         "               the fewest (turns)\n"
         "  --help       write this text\n"
         "SIGINT and SIGTERM end it when all requests in progress are answered; SIGUSR2 revives\n"
-        "shards that faults have stopped.\n",
+        "shards that faults have stopped. A socket passed by LISTEN_FDS is listened on instead;\n"
+        "NOTIFY_SOCKET is told.\n",
         server->name, server->port, server->address != NULL ? server->address : "127.0.0.1",
         server->shards != 0 ? server->shards : tina_shards_all());
     line_write(STDOUT_FILENO, text, bytes);

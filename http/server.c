@@ -180,8 +180,10 @@ static bool spec_fill(http_program *program, char *sentence) {
     // The bridge starts before the listener and stops after it, when nothing more is handed over.
     const tina_isolate_type *own[] = {&http_bridge_type, &http_listener_type};
     for (uint32_t i = 0; i < 2; i++)
-        program->children[server->child_count + i] = (tina_child){
-            .type = own[i], .args = tina_bytes_of(&program->self, sizeof program->self)};
+        program->children[server->child_count + i] =
+            (tina_child){.type = own[i],
+                         .args = tina_bytes_of(&program->self, sizeof program->self),
+                         .shutdown_ns = 5 * SECOND_NS + server->lame_duck_ns};
     spec->name = server->name;
     spec->backend = server->backend;
     spec->types = program->types;

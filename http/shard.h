@@ -106,6 +106,7 @@ struct http_shard {
     http_connection_slot *slots; // by connection isolate
     tina_handle listener;        // or a dispatcher, waits for a connection slot; none: none does
     bool draining;
+    bool leaving; // told to drain, and still accepting
     http_log log;
     tina_prng ids;                            // of requests; key 0: not seeded
     tina_handle dispatchers[HTTP_SHARDS_MAX]; // on other shards, of this one, that have room
@@ -116,7 +117,7 @@ struct http_shard {
 // http_all_listen returns whether every shard listens, or shard 0 alone.
 static inline bool http_all_listen(const http_program *program) {
     return program->server.spread != HTTP_SPREAD_ONE &&
-           program->server.spread != HTTP_SPREAD_LEAST &&
+           program->server.spread != HTTP_SPREAD_LEAST && program->server.inherited_fd == 0 &&
            program->address.family != TINA_ADDRESS_UNIX && program->address.port != 0;
 }
 
