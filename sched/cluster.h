@@ -67,6 +67,9 @@ class Cluster {
     const std::string &log(uint32_t i) {
         return members_[i]->log;
     }
+    tina_scripted_controls *backend(uint32_t i) {
+        return tina_scripted_control(members_[i]->scripted);
+    }
     // Wake-ups that shard i was sent.
     uint64_t woken(uint32_t i) {
         return members_[i]->woken;

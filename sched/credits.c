@@ -318,8 +318,10 @@ void news_send(tina_shard *shard, shard_link *link) {
         item->transfer = shard->life;
         link->life_untold = false;
     }
-    if (link->end_untold && news_claim(shard, link, TINA_ITEM_QUARANTINED) != NULL)
+    if (link->end_untold && news_claim(shard, link, TINA_ITEM_QUARANTINED) != NULL) {
         link->end_untold = false;
+        link->end_told = true;
+    }
     if (link->forgets)
         forgets_send(shard, link);
 }

@@ -236,9 +236,34 @@ void links_publish(tina_shard *shard) {
 // Peers hear that this shard has stopped in place of that it has begun anew.
 void links_quarantine(tina_shard *shard) {
     for (uint32_t peer = 0; peer < shard->link_count; peer++) {
-        shard->links[peer].end_untold = shard->links[peer].life_untold;
-        shard->links[peer].life_untold = false;
+        shard_link *link = &shard->links[peer];
+        link->end_untold = link->life_untold && !link->end_told;
+        link->life_untold = false;
     }
+}
+
+// For a shard that cannot be emptied, which no tick will speak for: what it had sent, and that it
+// has stopped. Once, however often it fails again.
+void links_abandon(tina_shard *shard) {
+    for (uint32_t peer = 0; peer < shard->link_count; peer++) {
+        shard_link *link = &shard->links[peer];
+        if (!link->out || link->end_told)
+            continue;
+        if (!link->end_untold)
+            link->unheard += link->held || link->life_untold;
+        link->end_untold = true;
+        link->held = link->life_untold = false;
+        link->forgets = 0; // the peer forgets all
+        link_publish(shard, peer);
+        link->life_position = link->out->messages.producer.tail;
+        link_send_off(shard, peer);
+    }
+}
+
+// The next stop is another.
+void links_revive(tina_shard *shard) {
+    for (uint32_t peer = 0; peer < shard->link_count; peer++)
+        shard->links[peer].end_told = false;
 }
 
 // Whether what stayed in a ring could be taken by now: handlers may have given envelopes back.

@@ -66,6 +66,7 @@ struct shard_link {
     bool behind;      // more had come than one tick takes
     bool life_untold; // REBORN is to be sent
     bool end_untold;  // QUARANTINED is to be sent
+    bool end_told;    // it was, of this stop
     bool unmarked;    // something was published that the peer was not told of
     bool held;        // ... either, but there was no room in a tick before
     uint32_t unheard; // changes that were not told before the next, which is told with them
@@ -95,6 +96,8 @@ void links_receive(tina_shard *shard);
 void links_publish(tina_shard *shard);
 void link_publish(tina_shard *shard, uint32_t peer);
 void links_quarantine(tina_shard *shard);
+void links_abandon(tina_shard *shard);
+void links_revive(tina_shard *shard);
 bool links_are_behind(const tina_shard *shard);
 tina_message *link_claim(tina_shard *shard, uint32_t peer);
 tina_message *link_claim_control(tina_shard *shard, uint32_t peer);

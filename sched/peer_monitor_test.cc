@@ -289,6 +289,56 @@ TEST(PeerMonitor, IsGoneWhenItsOwnShardBeginsAnew) {
     }
 }
 
+// Whose operations do not end: it cannot be emptied, nor ticked, and may try again and again.
+TEST(PeerMonitor, TellsOfAShardThatStoppedAndCannotBeEmptied) {
+    Watching duo;
+    duo.receive[1] = [](tina_ctx *, const tina_message *) { return tina_receive(); };
+    duo.Open();
+    duo.Watch();
+    duo.Do(0,
+           [&](tina_ctx *ctx) { return tina_call(ctx, duo.handle[1], 5, nullptr, 0, 1000000000); });
+    duo.act[1] = [](tina_ctx *ctx) {
+        tina_fd fd;
+        tina_address mine = tina_address_ipv4(127, 0, 0, 1, 81);
+        EXPECT_EQ(tina_listen(ctx, &mine, 1, &fd), 0);
+        return tina_io_accept(fd);
+    };
+    duo.cluster->Turns(8);
+    duo.cluster->backend(1)->hold = true;
+    uint64_t woken = duo.cluster->woken(0);
+    EXPECT_TRUE(tina_shard_doze(duo.cluster->shard(0)));
+    for (int i = 0; i < 3; i++)
+        EXPECT_FALSE(tina_shard_quarantine(duo.cluster->shard(1)));
+    EXPECT_EQ(duo.cluster->woken(0), woken + 1);
+    tina_shard_rouse(duo.cluster->shard(0));
+    for (int i = 0; i < 8; i++) {
+        duo.cluster->Pass(1000);
+        duo.cluster->Turn(0);
+    }
+    EXPECT_EQ(duo.tags, (std::vector<int32_t>{TINA_CALL_FAILED, TINA_SHARD_NEWS}));
+    EXPECT_EQ(duo.Story(), "quarantined×1");
+    duo.act[0] = [&](tina_ctx *ctx) {
+        EXPECT_EQ(tina_send(ctx, duo.handle[1], 1, nullptr, 0), TINA_SEND_QUARANTINED);
+        return tina_receive();
+    };
+    for (int i = 0; i < 8; i++) {
+        duo.cluster->Pass(1000);
+        duo.cluster->Turn(0);
+    }
+    EXPECT_FALSE(duo.act[0]);
+    duo.cluster->backend(1)->hold = false;
+    duo.Quarantine();
+    EXPECT_EQ(duo.Story(), "quarantined×1") << "it is no news";
+    duo.Restart();
+    EXPECT_EQ(duo.Story(), "quarantined×1 revived×1");
+    duo.Quarantine();
+    EXPECT_EQ(duo.Story(), "quarantined×1 revived×1 quarantined×1");
+    // Revived and stopped before it could tell.
+    ASSERT_TRUE(tina_shard_rebuild(duo.cluster->shard(1)));
+    duo.Quarantine();
+    EXPECT_EQ(duo.Story(), "quarantined×1 revived×1 quarantined×1 quarantined×2");
+}
+
 // Of a peer that had stopped before, too.
 TEST(PeerMonitor, AShardThatBeganAnewStillKnowsWhoHasStopped) {
     Watching duo;

@@ -71,14 +71,17 @@ static bool shard_clear(tina_shard *shard) {
 bool tina_shard_rebuild(tina_shard *shard) {
     if (!shard_clear(shard))
         return false;
+    links_revive(shard);
     tina_tree_start(shard->tree);
     COUNT(shard, rebuilds, 1);
     return true;
 }
 
 bool tina_shard_quarantine(tina_shard *shard) {
-    if (!shard_clear(shard))
+    if (!shard_clear(shard)) {
+        links_abandon(shard);
         return false;
+    }
     links_quarantine(shard);
     return true;
 }

@@ -133,7 +133,7 @@ bool tina_shard_rebuild(tina_shard *shard);
 
 // tina_shard_quarantine empties a shard as tina_shard_rebuild does and starts nothing: its peers
 // are told that it has stopped, and it is ticked to refuse what they still send. tina_shard_rebuild
-// revives it.
+// revives it. When it returns false its peers are told too.
 bool tina_shard_quarantine(tina_shard *shard);
 
 tina_reactor *tina_shard_reactor(tina_shard *shard);
