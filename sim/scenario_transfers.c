@@ -74,25 +74,24 @@ static tina_effect hand_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     return tina_receive();
 }
 
-static uint64_t word_of(const content *content, uint32_t i) {
-    return (content->taking << 32 ^ content->version) * UINT64_C(0x9E3779B97F4A7C15) + i;
+static uint64_t word_of(const content *of, uint32_t i) {
+    return (of->taking << 32 ^ of->version) * UINT64_C(0x9E3779B97F4A7C15) + i;
 }
 
-static void content_write(void *data, const content *content) {
+static void content_write(void *data, const content *of) {
     uint64_t *words = data;
     for (uint32_t i = 0; i < BUFFER_BYTES / sizeof *words; i++)
-        words[i] = word_of(content, i);
+        words[i] = word_of(of, i);
 }
 
-static void content_check(const void *data, const content *content, const char *when) {
+static void content_check(const void *data, const content *of, const char *when) {
     const uint64_t *words = data;
     for (uint32_t i = 0; i < BUFFER_BYTES / sizeof *words; i++) {
-        if (words[i] == word_of(content, i))
+        if (words[i] == word_of(of, i))
             continue;
         tina_sim_fail(tina_sim_current(), "transfers content",
                       "word %u of taking %llu, version %llu, is another's %s", i,
-                      (unsigned long long)content->taking, (unsigned long long)content->version,
-                      when);
+                      (unsigned long long)of->taking, (unsigned long long)of->version, when);
         return;
     }
 }
