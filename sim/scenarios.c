@@ -9,6 +9,7 @@ const tina_scenario *const tina_scenarios[] = {
     &tina_scenario_copy,
     &tina_scenario_calls,
     &tina_scenario_mesh,
+    &tina_scenario_spawn,
     &tina_scenario_timers,
     &tina_scenario_transfers,
     NULL,
