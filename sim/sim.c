@@ -251,11 +251,12 @@ bool tina_simulate(const tina_scenario *scenario, const tina_sim_options *option
     sim->outer = current;
     current = sim;
     bool opened = sim_open(sim, sentence);
-    if (opened) {
+    if (opened)
         sim_run(sim);
-        report_fill(sim);
-    }
+    // Closing adds events.
     machine_close(sim);
+    if (opened)
+        report_fill(sim);
     if (sim->net)
         sim_net_close(sim->net);
     if (sim->disk)
