@@ -66,7 +66,13 @@ static int seeds_explore(const sim_explore_args *args) {
         fprintf(stderr, "%s: %s\n", least->scenario->name, least->outcome.sentence);
         return EXIT_USAGE;
     }
-    const sim_telling telling = {&args->search.plan, args->command, args->directory, args->shrink};
+    const sim_telling telling = {
+        .plan = &args->search.plan,
+        .command = args->command,
+        .after = "",
+        .directory = args->directory,
+        .shrink = args->shrink,
+    };
     for (uint32_t i = 0; i < failures.count; i++)
         sim_failure_print(&telling, &failures.first[i], failures.times[i]);
     if (failures.beyond)

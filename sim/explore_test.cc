@@ -3,38 +3,23 @@
 // The program itself, as a user calls it, with scenarios that are wrong on purpose.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <regex>
 #include <string>
 #include <vector>
 
+#include "sim/shell.h"
+
 namespace {
+
+using tina_test::Result;
+using tina_test::Shell;
 
 const char kProgram[] = "sim/explore_canaries";
 
-struct Result {
-    int code;
-    std::string text; // stdout and stderr
-};
-
-Result Shell(const std::string &command) {
-    Result result = {-1, ""};
-    FILE *out = popen((command + " 2>&1").c_str(), "r");
-    char buffer[4096];
-    for (size_t got; out && (got = fread(buffer, 1, sizeof buffer, out)) > 0;)
-        result.text.append(buffer, got);
-    int status = out ? pclose(out) : -1;
-    if (status != -1 && WIFEXITED(status))
-        result.code = WEXITSTATUS(status);
-    return result;
-}
-
 Result Explore(const std::string &arguments) {
-    return Shell(std::string(kProgram) + " " + arguments);
+    return Shell("unset TINA_SEED; " + std::string(kProgram) + " " + arguments);
 }
 
 std::string First(const std::string &text, const std::string &pattern) {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "core/assert.h"
+#include "sim/trace.h"
 
 // Longer lists go to a file, if there is a directory for it.
 #define KEPT_INLINE_MAX 64u
@@ -84,7 +85,7 @@ static void command_add(failure_text *text, const sim_telling *telling, const si
     size_t left = text->capacity - text->bytes;
     size_t bytes = sim_plan_print(plan, kept_file, text->out + text->bytes, left);
     text->bytes += bytes < left ? bytes : left - 1;
-    text_add(text, "\n");
+    text_add(text, "%s\n", telling->after);
 }
 
 static void settings_add(failure_text *text, const sim_plan *plan) {
@@ -100,7 +101,8 @@ static void settings_add(failure_text *text, const sim_plan *plan) {
 static void shrunk_add(failure_text *text, const sim_telling *telling, sim_plan *plan,
                        const sim_outcome *outcome) {
     sim_shrunk shrunk;
-    sim_shrink(plan, outcome->checker, NULL, &shrunk);
+    const sim_shrink_limits limits = {.seconds = telling->shrink_s};
+    sim_shrink(plan, outcome->checker, &limits, &shrunk);
     if (!shrunk.repeats) {
         text_add(text, "It does not fail again in the same way, so it is not shrunk; --verify with "
                        "this seed may say why.\n");
@@ -119,6 +121,17 @@ static void shrunk_add(failure_text *text, const sim_telling *telling, sim_plan 
     text_add(text, "it then says: %s\n", shrunk.outcome.sentence);
 }
 
+static void difference_add(failure_text *text, const sim_plan *plan) {
+    sim_replayed replayed;
+    sim_plan other = *plan;
+    other.fill ^= SIM_OTHER_FILL;
+    sim_trace_compare(plan, &other, &replayed);
+    text_add(text, "%s%s", replayed.text,
+             replayed.same ? "That is in processes of their own: what an earlier run has left "
+                             "decides.\n"
+                           : "");
+}
+
 void sim_failure_text(const sim_telling *telling, const sim_failure *failure, uint64_t times,
                       char *out, size_t capacity) {
     failure_text text = {out, capacity, 0};
@@ -133,7 +146,9 @@ void sim_failure_text(const sim_telling *telling, const sim_failure *failure, ui
     settings_add(&text, &plan);
     text_add(&text, "again:\n");
     command_add(&text, telling, &plan);
-    if (telling->shrink && failure->outcome.ran)
+    if (strcmp(failure->outcome.checker, SIM_NOT_TWICE) == 0)
+        difference_add(&text, &plan);
+    else if (telling->shrink && failure->outcome.ran)
         shrunk_add(&text, telling, &plan, &failure->outcome);
     sim_plan_free(&plan);
 }

@@ -31,8 +31,10 @@ const sim_failure *sim_failures_least(const sim_failures *self);
 typedef struct sim_telling {
     const sim_plan *plan;  // what all runs had in common
     const char *command;   // what replays, up to the run's options
+    const char *after;     // and what follows them
     const char *directory; // for a file each; or NULL
     bool shrink;
+    uint32_t shrink_s; // at most; 0: as sim_shrink has it
 } sim_telling;
 
 // sim_failure_print writes what failed and the commands that replay it, to stdout and to a file.

@@ -24,6 +24,7 @@ typedef struct sim_search {
     uint64_t seed_count; // of each scenario; UINT64_MAX: until the time is over
     uint64_t seconds;    // wall clock; 0: as long as it takes
     uint32_t jobs;       // 1 to SIM_JOBS_MAX
+    bool twice;          // each run once more, in memory with other bytes, and compare
     bool until_failure;  // begin no run after the first failure
     bool progress;       // a line a second on stderr
 } sim_search;
@@ -44,6 +45,10 @@ typedef struct sim_failure {
     const tina_scenario *scenario;
     sim_outcome outcome;
 } sim_failure;
+
+// The checker of a run whose events are not the same the second time.
+#define SIM_NOT_TWICE  "the same twice"
+#define SIM_OTHER_FILL 0xAA // the second run's fill is the first's, exclusive or this
 
 // sim_search_run runs the seeds. on_failure is called on this process, once a failed run, as they
 // come. A SIGINT ends it as when the time is over.

@@ -33,6 +33,7 @@ static void head_write(FILE *file, const sim_plan *plan) {
 
 // The run is another process's, which may die: each line is written as it comes.
 static void run_write(FILE *file, const sim_plan *plan, sim_outcome *outcome) {
+    setvbuf(file, NULL, _IOLBF, 0);
     sim_attempt *attempt = sim_attempt_open();
     char hash[17] = "----------------";
     head_write(file, plan);
@@ -54,7 +55,6 @@ bool sim_trace_write(const char *path, const sim_plan *plan, sim_outcome *outcom
         snprintf(sentence, TINA_SENTENCE_BYTES, "%.100s: %s", path, strerror(errno));
         return false;
     }
-    setvbuf(file, NULL, _IOLBF, 0);
     run_write(file, plan, outcome);
     bool written = !ferror(file);
     written = fclose(file) == 0 && written;
@@ -73,6 +73,14 @@ typedef struct replay_state {
     char expected[LINE_BYTES];
     char found[LINE_BYTES];
 } replay_state;
+
+static bool line_skip(FILE *file) {
+    char *line = NULL;
+    size_t capacity = 0;
+    bool there = getline(&line, &capacity, file) > 0;
+    free(line);
+    return there;
+}
 
 static bool line_read(FILE *file, char *line, size_t bytes) {
     if (!fgets(line, (int)bytes, file))
@@ -151,13 +159,10 @@ static bool head_read(trace_head *head, FILE *file, const tina_scenario *const *
 
 // Reads the line behind the last one of the run, of a file that the run's process has read, too.
 static bool rest_read(const replay_state *self, char *line, size_t bytes) {
-    char *skipped = NULL;
-    size_t capacity = 0;
     bool there = true;
     rewind(self->file);
     for (uint64_t i = 0; i < self->events + 3 && there; i++)
-        there = getline(&skipped, &capacity, self->file) > 0;
-    free(skipped);
+        there = line_skip(self->file);
     return there && line_read(self->file, line, bytes);
 }
 
@@ -217,4 +222,19 @@ bool sim_trace_replay(const char *path, const tina_scenario *const *scenarios,
     sim_plan_free(&head.plan);
     fclose(file);
     return read;
+}
+
+void sim_trace_compare(const sim_plan *one, const sim_plan *other, sim_replayed *replayed) {
+    sim_outcome outcome;
+    trace_head head = {.plan = *other};
+    FILE *file = tmpfile();
+    TINA_ASSERT(file != NULL);
+    run_write(file, one, &outcome);
+    rewind(file);
+    for (int i = 0; i < 3; i++)
+        line_skip(file);
+    *replayed = (sim_replayed){0};
+    snprintf(head.hash, sizeof head.hash, "%016llx", (unsigned long long)outcome.hash);
+    head_replay(&head, file, replayed);
+    fclose(file);
 }

@@ -33,6 +33,10 @@ typedef struct sim_replayed {
 bool sim_trace_replay(const char *path, const tina_scenario *const *scenarios,
                       sim_replayed *replayed);
 
+// sim_trace_compare runs two plans, each in a process of its own, and tells the first event that
+// differs.
+void sim_trace_compare(const sim_plan *one, const sim_plan *other, sim_replayed *replayed);
+
 #ifdef __cplusplus
 }
 #endif
