@@ -126,8 +126,8 @@ static void late_check(const tina_ctx *ctx, const char *what, uint64_t from_tick
                       (unsigned long long)ticks, (unsigned long long)most);
 }
 
-static tina_effect one_yield(const tina_ctx *ctx, uint32_t role) {
-    book_of(ctx)->ones[role].ready_tick = tick_of(ctx);
+static tina_effect one_yield(const tina_ctx *ctx, uint32_t which) {
+    book_of(ctx)->ones[which].ready_tick = tick_of(ctx);
     return tina_yield();
 }
 
@@ -153,7 +153,7 @@ static tina_effect someone_init(tina_ctx *ctx, void *self_, tina_bytes args) {
 }
 
 // As many as are taken, to readers and to those who do not read.
-static tina_effect flooder_yielded(tina_ctx *ctx, uint32_t role) {
+static tina_effect flooder_yielded(tina_ctx *ctx, uint32_t which) {
     turns *all = tina_sim_state(tina_sim_current());
     uint32_t shard = (uint32_t)draw(1, tina_shard_count(ctx));
     const one *target = &all->shards[shard].ones[ROLE_READER + draw(2, 2)];
@@ -164,22 +164,22 @@ static tina_effect flooder_yielded(tina_ctx *ctx, uint32_t role) {
         left--;
     if (draw(4, 200) == 0)
         return tina_crash(1);
-    return one_yield(ctx, role);
+    return one_yield(ctx, which);
 }
 
-static tina_effect one_yielded(tina_ctx *ctx, uint32_t role) {
-    one *self = &book_of(ctx)->ones[role];
+static tina_effect one_yielded(tina_ctx *ctx, uint32_t which) {
+    one *self = &book_of(ctx)->ones[which];
     late_check(ctx, "a yield", self->ready_tick, TURN_TICKS);
     self->ready_tick = 0;
     if (++self->rounds >= ROUNDS)
         return tina_receive();
-    return role < ROLE_YIELDER ? flooder_yielded(ctx, role) : one_yield(ctx, role);
+    return which < ROLE_YIELDER ? flooder_yielded(ctx, which) : one_yield(ctx, which);
 }
 
 // Of its own shard, as ticks are, to one that did not wait for anything else.
-static void flood_came(const tina_ctx *ctx, uint32_t role, const tina_message *m) {
+static void flood_came(const tina_ctx *ctx, uint32_t which, const tina_message *m) {
     const flood *came = (const flood *)(const void *)m->payload;
-    if (role == ROLE_READER && came->shard == tina_shard_number(ctx))
+    if (which == ROLE_READER && came->shard == tina_shard_number(ctx))
         late_check(ctx, "a message", came->tick, TURN_TICKS * (MAILBOX_MAX / BATCH + 1));
 }
 
