@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TCP echo: one listener, and one isolate a connection that sends back what it receives.
+// TCP echo: one listener a shard, and one isolate a connection that sends back what it receives.
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "examples/fault.h"
 #include "tina.h"
@@ -93,13 +96,24 @@ static tina_spawn_result connection_spawn(tina_ctx *ctx, listener *self, tina_fd
     return tina_spawn_with_fd(ctx, &doomed_type, tina_bytes_of(&args, sizeof args), fd, NULL);
 }
 
+// The kernel gives each connection to one of the listeners that share the port.
+static int32_t shared_listen(tina_ctx *ctx, const tina_address *address, tina_fd *fd) {
+    int32_t result = tina_socket_open(ctx, TINA_ADDRESS_IPV4, TINA_SOCKET_STREAM, fd);
+    if (result == 0)
+        result = tina_socket_set_option(ctx, *fd, TINA_OPTION_REUSE_PORT, 1);
+    if (result == 0)
+        result = tina_socket_bind(ctx, *fd, address);
+    return result == 0 ? tina_socket_listen(ctx, *fd, 1024) : result;
+}
+
 static tina_effect listener_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     listener *self = self_;
     const settings *given = *(const settings *const *)args.data;
     const tina_address *address = &given->address;
     self->chaos = given->chaos;
     char text[TINA_ADDRESS_TEXT_BYTES];
-    int32_t result = tina_listen(ctx, address, 1024, &self->fd);
+    int32_t result = tina_shard_count(ctx) > 1 ? shared_listen(ctx, address, &self->fd)
+                                               : tina_listen(ctx, address, 1024, &self->fd);
     if (result < 0) {
         tina_address_format(address, text);
         tina_log(ctx, TINA_LOG_ERROR, "cannot listen on %s: %s; choose another --port", text,
@@ -141,9 +155,10 @@ static const tina_isolate_type listener_type = {.name = "listener",
                                                 .struct_bytes = sizeof(listener)};
 
 static const char usage[] =
-    "usage: tcp_echo [--port PORT] [--backend BACKEND] [--chaos]\n"
+    "usage: tcp_echo [--port PORT] [--backend BACKEND] [--shards N] [--chaos]\n"
     "Sends back what it receives, on 127.0.0.1. PORT 0, the default, lets the kernel choose.\n"
     "BACKEND is io_uring, epoll, or auto, the default: the one that is granted.\n"
+    "N threads serve, 1 to 255, by default 1; each has a core of its own if there are enough.\n"
     "With --chaos every third connection faults, which is the end of that connection alone.\n";
 
 static int refuse(const char *what, const char *word) {
@@ -151,35 +166,70 @@ static int refuse(const char *what, const char *word) {
     return 1;
 }
 
-static bool port_read(const char *text, uint16_t *port) {
+static bool number_read(const char *text, uint32_t least, uint32_t most, uint32_t *number) {
     char *end;
-    unsigned long number = strtoul(text, &end, 10);
-    *port = (uint16_t)number;
-    return *text >= '0' && *text <= '9' && !*end && number <= 65535;
+    unsigned long value = strtoul(text, &end, 10);
+    *number = (uint32_t)value;
+    return *text >= '0' && *text <= '9' && !*end && value >= least && value <= most;
+}
+
+// Holds the port that the shards share, also when the kernel is to choose it. A socket that is
+// bound only gets no connections. Returns false when there is none to be had.
+static bool port_hold(uint32_t *port) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
+    socklen_t bytes = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
+        bind(fd, (const struct sockaddr *)&address, bytes) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
+        return false;
+    *port = ntohs(address.sin_port);
+    return true;
+}
+
+typedef struct options {
+    uint32_t port;
+    uint32_t shards;
+    tina_backend backend;
+    bool chaos;
+} options;
+
+// Returns 0, or 1 when it has said what is wrong.
+static int value_read(options *into, const char *name, const char *value) {
+    bool port = strcmp(name, "--port") == 0;
+    bool shards = strcmp(name, "--shards") == 0;
+    if (!port && !shards && strcmp(name, "--backend") != 0)
+        return refuse("unknown argument", name);
+    if (!value)
+        return refuse("a value is missing after", name);
+    if (port && !number_read(value, 0, 65535, &into->port))
+        return refuse("--port takes a number from 0 to 65535, not", value);
+    if (shards && !number_read(value, 1, TINA_SHARD_COUNT_MAX, &into->shards))
+        return refuse("--shards takes a number from 1 to 255, not", value);
+    if (!port && !shards && !tina_backend_parse(value, &into->backend))
+        return refuse("--backend takes auto, io_uring or epoll, not", value);
+    return 0;
 }
 
 int main(int argc, char **argv) {
     static settings given;
-    tina_backend backend = TINA_BACKEND_AUTO;
-    given.address = tina_address_ipv4(127, 0, 0, 1, 0);
+    options read = {.shards = 1};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0)
             return fputs(usage, stdout) < 0;
-        if (strcmp(argv[i], "--chaos") == 0) {
-            given.chaos = true;
-            continue;
-        }
-        bool port = strcmp(argv[i], "--port") == 0;
-        if (!port && strcmp(argv[i], "--backend") != 0)
-            return refuse("unknown argument", argv[i]);
-        const char *value = argv[++i];
-        if (!value)
-            return refuse("a value is missing after", argv[i - 1]);
-        if (port && !port_read(value, &given.address.port))
-            return refuse("--port takes a number from 0 to 65535, not", value);
-        if (!port && !tina_backend_parse(value, &backend))
-            return refuse("--backend takes auto, io_uring or epoll, not", value);
+        if (strcmp(argv[i], "--chaos") == 0)
+            read.chaos = true;
+        else if (value_read(&read, argv[i], argv[i + 1]) != 0)
+            return 1;
+        else
+            i++;
     }
+    if (read.shards > 1 && !port_hold(&read.port))
+        return refuse("the port cannot be had; choose another", "--port");
+    given.address = tina_address_ipv4(127, 0, 0, 1, (uint16_t)read.port);
+    given.chaos = read.chaos;
     static const settings *const chosen = &given;
     const tina_type_slots types[] = {{&listener_type, 1}, {&echo_type, 1024}, {&doomed_type, 512}};
     const tina_child children[] = {
@@ -190,7 +240,8 @@ int main(int argc, char **argv) {
         .type_count = given.chaos ? 3 : 2,
         .root = {.children = children, .child_count = 1},
         .fd_count = 1100,
-        .backend = backend,
+        .shard_count = read.shards,
+        .backend = read.backend,
     };
     return tina_run(&spec);
 }
