@@ -25,14 +25,9 @@ static http_step get_break(http_request *req, http_response *res) {
 
 // Of all shards together.
 static http_step get_dispatches(http_request *req, http_response *res) {
-    tina_ctx *ctx = http_ctx(req);
-    uint64_t dispatches = 0;
-    for (uint32_t i = 0; i < tina_shard_count(ctx); i++) {
-        tina_shard_counters counters;
-        if (tina_counters(ctx, i, &counters))
-            dispatches += counters.dispatches;
-    }
-    return http_text(res, 200, "%llu", (unsigned long long)dispatches);
+    tina_shard_counters total;
+    tina_counters_total(http_ctx(req), &total);
+    return http_text(res, 200, "%llu", (unsigned long long)total.dispatches);
 }
 
 static const http_route routes[] = {

@@ -39,6 +39,18 @@ bool tina_counters(const tina_ctx *ctx, uint32_t shard, tina_shard_counters *cou
     return observed != NULL;
 }
 
+void tina_counters_total(const tina_ctx *ctx, tina_shard_counters *total) {
+    *total = (tina_shard_counters){0};
+    for (uint32_t shard = 0; shard < tina_shard_count(ctx); shard++) {
+        tina_shard_counters each;
+        if (!tina_counters(ctx, shard, &each))
+            continue;
+#define ADD(name) total->name += each.name;
+        TINA_SHARD_COUNTERS(ADD)
+#undef ADD
+    }
+}
+
 const char *tina_backend_name(const tina_ctx *ctx) {
     return tina_reactor_backend_name(ctx->shard->reactor);
 }

@@ -68,6 +68,10 @@ uint32_t tina_shard_number(const tina_ctx *ctx);
 // there is no such shard.
 bool tina_counters(const tina_ctx *ctx, uint32_t shard, tina_shard_counters *counters);
 
+// tina_counters_total writes what all shards of the system count together, as tina_counters reads
+// them. What one gives to another may be counted by both, or by neither yet.
+void tina_counters_total(const tina_ctx *ctx, tina_shard_counters *total);
+
 // What the compiler can know of a message it refuses: a constant payload size that is too large, or
 // a constant tag below 0.
 void tina_payload_too_large(void)

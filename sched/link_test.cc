@@ -414,6 +414,8 @@ TEST(Link, AShardReadsTheCountersOfEveryShard) {
             return tina_receive();
         });
     tina_shard_counters seen[2] = {};
+    tina_shard_counters total;
+    std::memset(&total, 0xAA, sizeof total);
     bool there[4] = {};
     duo.Do(0, [&](tina_ctx *ctx) {
         there[0] = tina_counters(ctx, 0, &seen[0]);
@@ -421,6 +423,7 @@ TEST(Link, AShardReadsTheCountersOfEveryShard) {
         tina_shard_counters none;
         there[2] = tina_counters(ctx, 2, &none);
         there[3] = tina_counters(ctx, UINT32_MAX, &none);
+        tina_counters_total(ctx, &total);
         return tina_receive();
     });
     EXPECT_TRUE(there[0] && there[1]);
@@ -429,6 +432,9 @@ TEST(Link, AShardReadsTheCountersOfEveryShard) {
     EXPECT_EQ(seen[0].messages_arrived, 0u);
     EXPECT_EQ(seen[1].messages_arrived, 5u);
     EXPECT_EQ(seen[1].messages_sent, 0u);
+#define EXPECT_SUM(name) EXPECT_EQ(total.name, seen[0].name + seen[1].name) << #name;
+    TINA_SHARD_COUNTERS(EXPECT_SUM)
+#undef EXPECT_SUM
 }
 
 // Puppet 0 sends a buffer that says "hello"; what puppet 1 does with it is the test's.
