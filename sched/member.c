@@ -264,8 +264,8 @@ static void member_wait(member *self, tina_spin *spin, const tina_tick *tick, ui
                         uint64_t now_ns) {
     tina_reactor *reactor = tina_shard_reactor(self->shard);
     bool alone = self->system->member_count == 1;
-    bool sleeps = !tick->busy && (alone || (!tina_spin_finds_work(spin, self->shard, until_ns) &&
-                                            tina_shard_doze(self->shard)));
+    bool dozes = !tick->busy && !alone && !tina_spin_finds_work(spin, self->shard, until_ns);
+    bool sleeps = dozes ? tina_shard_doze(self->shard) : alone && !tick->busy;
     if (sleeps)
         tina_atomic_u32_store_release(&self->watch.asleep, 1);
     int result = tina_reactor_wait(reactor, now_ns, sleeps ? until_ns : 0);
@@ -274,7 +274,8 @@ static void member_wait(member *self, tina_spin *spin, const tina_tick *tick, ui
         (void)tina_atomic_u32_exchange(&self->watch.asleep, 0); // before the look at `dozing`
         rounds_resume(self->system);
     }
-    if (!tick->busy && !alone) {
+    // Not after a look that found work: the word would cross to this core and back each time.
+    if (dozes) {
         tina_shard_rouse(self->shard);
         if (sleeps)
             tina_spin_slept(spin, system_now().monotonic_ns - now_ns);
