@@ -114,6 +114,7 @@ typedef struct http_server {
     uint32_t type_count;
     const tina_child *children; // started before the listener
     uint32_t child_count;
+    uint32_t transfer_count; // transfer buffers for them and for handlers; default none
 
     // Called once, when every shard that is to listen does and can reach those it hands over to;
     // from the last one's thread.

@@ -192,6 +192,7 @@ static bool spec_fill(http_program *program, char *sentence) {
     spec->root.child_count = server->child_count + 2;
     spec->shard_count = server->shards;
     spec->rebuild_max = server->rebuild_max;
+    spec->transfer_count = server->transfer_count;
     // A connection's, a file's for each request, the listener's, some for the program, and what
     // other shards may have under way.
     spec->fd_count = server->connection_count + server->context_count + 64 + HTTP_REFUSALS +
