@@ -65,7 +65,7 @@ static int32_t receive_try(sim_backend *b, const tina_backend_op *op, uint16_t *
 // A kernel may take less than it was given room for.
 static uint32_t send_bytes(sim_backend *b, const tina_backend_op *op) {
     bool some = sim_strikes(b->world, &b->stream, b->world->settings.net_split_ppm);
-    return some && op->bytes > 0 ? 1 + (uint32_t)sim_draw(&b->stream, op->bytes) : op->bytes;
+    return some && op->bytes > 0 ? 1 + (uint32_t)sim_detail(&b->stream, 0, op->bytes) : op->bytes;
 }
 
 static int32_t send_try(sim_backend *b, const tina_backend_op *op) {

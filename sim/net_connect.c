@@ -289,7 +289,7 @@ int32_t sim_net_accept(sim_net *net, int32_t listener) {
     if (s->host == SIM_NET_MACHINE &&
         sim_strikes(net->world, &s->stream, net->world->settings.net_accept_fail_ppm)) {
         net->counters.accepts_failed++;
-        if (sim_draw(&s->stream, 2) == 0)
+        if (sim_detail(&s->stream, 0, 2) == 0)
             return -EMFILE;
         sim_net_stream_close(queue_take(s), true);
         return -ECONNABORTED;

@@ -80,13 +80,13 @@ static void datagram_arrive(void *what, uint64_t word) {
 }
 
 static net_datagram *datagram_make(net_socket *s, const void *data, uint32_t bytes,
-                                   const tina_address *to) {
+                                   const tina_address *to, uint32_t host) {
     net_datagram *d = calloc(1, sizeof *d + bytes);
     TINA_ASSERT(d != NULL);
     d->net = s->net;
     d->sender = s->id;
     d->sender_generation = s->generation;
-    d->from_host = s->host;
+    d->to_host = host;
     d->bytes = bytes;
     d->from = s->local;
     d->to = *to;
@@ -95,25 +95,28 @@ static net_datagram *datagram_make(net_socket *s, const void *data, uint32_t byt
     return d;
 }
 
-// Those to one host arrive in the order in which they left, but for those that chance delays.
-static void datagram_fly(net_socket *s, net_datagram *d) {
+static void datagram_fly(net_socket *s, net_datagram *d, uint64_t at_ns) {
     sim_net *net = s->net;
-    const tina_sim_settings *settings = &net->world->settings;
-    uint64_t *last_ns = &net->hosts[d->to_host].datagram_ns;
-    uint64_t delay_ns = 1 + sim_draw_upto(&s->datagram_stream, settings->net_ns);
-    uint64_t at_ns = net->world->now_ns + delay_ns;
-    if (sim_strikes(net->world, &s->datagram_stream, settings->udp_reorder_ppm)) {
-        at_ns += sim_draw_upto(&s->datagram_stream, 4 * settings->net_ns);
-        net->counters.datagrams_reordered++;
-    } else {
-        at_ns = at_ns > *last_ns ? at_ns : *last_ns;
-        *last_ns = at_ns;
-    }
     d->next = net->flying;
     if (d->next)
         d->next->prev = d;
     net->flying = d;
     sim_agenda_at(&net->world->agenda, at_ns, datagram_arrive, d, 0);
+}
+
+// Those to one host arrive in the order in which they left, but for those that chance delays.
+static uint64_t arrival_draw(net_socket *s, uint32_t host) {
+    sim_net *net = s->net;
+    const tina_sim_settings *settings = &net->world->settings;
+    uint64_t at_ns = net->world->now_ns + 1;
+    at_ns += sim_draw_upto(&s->datagram_stream, settings->net_ns);
+    if (sim_strikes(net->world, &s->datagram_stream, settings->udp_reorder_ppm)) {
+        net->counters.datagrams_reordered++;
+        return at_ns + sim_detail(&s->datagram_stream, 0, 4 * settings->net_ns + 1);
+    }
+    uint64_t *last_ns = &net->hosts[host].datagram_ns;
+    *last_ns = at_ns > *last_ns ? at_ns : *last_ns;
+    return *last_ns;
 }
 
 static void datagram_send(net_socket *s, const void *data, uint32_t bytes, const tina_address *to) {
@@ -123,17 +126,22 @@ static void datagram_send(net_socket *s, const void *data, uint32_t bytes, const
     net->counters.datagrams++;
     bool lost = sim_strikes(net->world, &s->datagram_stream, settings->udp_loss_ppm);
     bool again = sim_strikes(net->world, &s->datagram_stream, settings->udp_repeat_ppm);
-    bool cut = host != s->host && host != NET_NO_HOST && sim_net_cut_until(net, s->host, host) > 0;
-    if (lost || cut || host == NET_NO_HOST) {
+    uint64_t again_ns = sim_detail(&s->datagram_stream, 0, settings->net_ns + 1);
+    if (host == NET_NO_HOST) {
         net->counters.datagrams_lost++;
         return;
     }
-    for (uint32_t copies = again ? 2 : 1; copies > 0; copies--) {
-        net_datagram *d = datagram_make(s, data, bytes, to);
-        d->to_host = host;
-        datagram_fly(s, d);
+    uint64_t at_ns = arrival_draw(s, host);
+    bool cut = host != s->host && sim_net_cut_until(net, s->host, host) > 0;
+    if (lost || cut) {
+        net->counters.datagrams_lost++;
+        return;
     }
-    net->counters.datagrams_repeated += again;
+    datagram_fly(s, datagram_make(s, data, bytes, to, host), at_ns);
+    if (again) {
+        net->counters.datagrams_repeated++;
+        datagram_fly(s, datagram_make(s, data, bytes, to, host), at_ns + again_ns);
+    }
 }
 
 static int32_t unix_send(net_socket *s, const void *data, uint32_t bytes, const tina_address *to) {
@@ -149,7 +157,7 @@ static int32_t unix_send(net_socket *s, const void *data, uint32_t bytes, const 
     if (queued > UNIX_QUEUE_MAX)
         return -EAGAIN;
     s->net->counters.datagrams++;
-    datagram_keep(far, datagram_make(s, data, bytes, to));
+    datagram_keep(far, datagram_make(s, data, bytes, to, s->host));
     return (int32_t)bytes;
 }
 

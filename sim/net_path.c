@@ -39,8 +39,8 @@ void sim_net_chance_cut(net_socket *s, uint32_t to_host) {
     const tina_sim_settings *settings = &net->world->settings;
     if (to_host == s->host || !sim_strikes(net->world, &s->stream, settings->net_partition_ppm))
         return;
-    uint64_t ns = 1 + sim_draw_upto(&s->stream, settings->net_partition_ns);
-    uint64_t ways = sim_draw(&s->stream, 3);
+    uint64_t ns = 1 + sim_detail(&s->stream, 0, settings->net_partition_ns + 1);
+    uint64_t ways = sim_detail(&s->stream, 1, 3);
     uint64_t until_ns = net->world->now_ns + ns;
     if (ways != 1)
         sim_net_cut(net, s->host, to_host, until_ns);

@@ -55,7 +55,6 @@ typedef struct net_datagram {
     sim_net *net;
     uint64_t sender_generation;
     int32_t sender;
-    uint32_t from_host;
     uint32_t to_host;
     uint32_t bytes;
     tina_address from;

@@ -71,7 +71,7 @@ static uint64_t stall_draw(net_socket *s) {
     if (!sim_strikes(net->world, &s->stream, settings->net_stall_ppm))
         return 0;
     net->counters.stalls++;
-    return sim_draw_upto(&s->stream, settings->net_stall_ns);
+    return sim_detail(&s->stream, 0, settings->net_stall_ns + 1);
 }
 
 static bool is_loopback(const net_socket *s) {
@@ -121,7 +121,7 @@ static uint32_t segment_bytes(net_socket *s, uint32_t most) {
         return 1;
     if (!sim_strikes(net->world, &s->stream, net->world->settings.net_split_ppm))
         return most;
-    return 1 + (uint32_t)sim_draw(&s->stream, most);
+    return 1 + (uint32_t)sim_detail(&s->stream, 0, most);
 }
 
 static uint32_t window_of(const net_socket *s) {
