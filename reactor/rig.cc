@@ -226,6 +226,10 @@ bool ScriptedKind::is_kernel() const {
     return false;
 }
 
+void ScriptedKind::limit_file(uint32_t bytes) {
+    settings.file_bytes = bytes;
+}
+
 Directory::Directory() {
     std::string name = "/tmp/tina_XXXXXX"; // not TEST_TMPDIR: too long for a socket's address
     EXPECT_NE(mkdtemp(&name[0]), nullptr) << strerror(errno);

@@ -52,6 +52,8 @@ class Kind {
     virtual bool is_kernel() const {
         return true;
     }
+    // Before open: so long may a file become, where that is the backend's to say.
+    virtual void limit_file(uint32_t) {}
 };
 
 // A backend in one shape, for tests that run on several.
@@ -88,6 +90,7 @@ class ScriptedKind : public Kind {
     uint32_t file_bytes() const override;
     std::string directory() override;
     bool is_kernel() const override;
+    void limit_file(uint32_t bytes) override;
 
     // Before open: sizes, and what the controls are to be; after it: the backend.
     tina_scripted_options settings = {&scripted, 0, 0, 0};

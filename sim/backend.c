@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/format.h"
 #include "sim/backend_state.h"
@@ -236,7 +237,7 @@ static void op_cancel(sim_backend *b, uint64_t key) {
     }
     op->canceled = true;
     uint64_t at_ns = b->world->now_ns + 1;
-    at_ns += sim_draw_upto(&b->stream, b->world->settings.io_ns);
+    at_ns += sim_detail(&b->stream, 0, b->world->settings.io_ns + 1);
     sim_agenda_at(&b->world->agenda, at_ns, cancel_arrive, b, row_word(b, row));
 }
 
@@ -386,9 +387,23 @@ static int sim_socket(void *self, tina_address_family family, tina_socket_kind k
     return sim_net_socket(backend_of(self)->net, SIM_NET_MACHINE, family, kind);
 }
 
+// bind(2): nothing may have that name yet.
+static bool path_is_taken(sim_backend *b, const tina_address *address) {
+    const sim_disk_calls *disk = b->options.disk_calls;
+    if (!disk || address->family != TINA_ADDRESS_UNIX)
+        return false;
+    char path[TINA_UNIX_PATH_BYTES_MAX + 1] = {0};
+    memcpy(path, address->path, address->path_bytes);
+    tina_file_stat stat;
+    const tina_backend_op op = {.kind = TINA_OP_STAT, .os_fd = -1, .data = path};
+    return disk->run(b->options.disk, &op, NULL, 0, &stat) == 0;
+}
+
 static int sim_bind(void *self, int os_fd, const tina_address *address) {
-    return sim_backend_is_file(os_fd) ? -ENOTSOCK
-                                      : sim_net_bind(backend_of(self)->net, os_fd, address);
+    sim_backend *b = backend_of(self);
+    if (sim_backend_is_file(os_fd))
+        return -ENOTSOCK;
+    return path_is_taken(b, address) ? -EADDRINUSE : sim_net_bind(b->net, os_fd, address);
 }
 
 static int sim_listen(void *self, int os_fd, uint32_t backlog) {

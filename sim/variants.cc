@@ -10,6 +10,7 @@
 
 #include "reactor/rig.h"
 #include "sim/backend.h"
+#include "sim/disk.h"
 #include "sim/net.h"
 #include "sim/world.h"
 
@@ -112,6 +113,17 @@ class SimFar : public Far {
     sim_net *net_;
 };
 
+const sim_disk_calls kDiskCalls = {
+    sim_disk_takes,
+    [](void *disk, const tina_backend_op *op) {
+        return sim_disk_delay_ns(static_cast<sim_disk *>(disk), op);
+    },
+    [](void *disk, const tina_backend_op *op, void *buffer, uint32_t bytes, tina_file_stat *stat) {
+        return sim_disk_do(static_cast<sim_disk *>(disk), op, buffer, bytes, stat);
+    },
+    [](void *disk, int os_fd) { sim_disk_close_fd(static_cast<sim_disk *>(disk), os_fd); },
+};
+
 class SimKind : public Kind {
   public:
     explicit SimKind(const char *settings) {
@@ -121,6 +133,8 @@ class SimKind : public Kind {
         EXPECT_TRUE(tina_sim_settings_set(&values, settings, sentence)) << sentence;
         sim_world_begin(&world_, seed(), &values);
         options_.net = net_ = sim_net_open(&world_);
+        options_.disk = disk_ = sim_disk_open(&world_);
+        options_.disk_calls = &kDiskCalls;
         options_.shard = 7;
         options_.seen = &seen_;
         backend_ = tina_reactor_sim;
@@ -129,6 +143,7 @@ class SimKind : public Kind {
     }
     ~SimKind() override {
         sim_net_close(net_);
+        sim_disk_free(disk_);
         sim_world_end(&world_);
     }
     SimKind(const SimKind &) = delete;
@@ -153,10 +168,13 @@ class SimKind : public Kind {
         return 10000;
     }
     std::string directory() override {
-        return ".";
+        return "/";
     }
     bool is_kernel() const override {
         return false;
+    }
+    void limit_file(uint32_t bytes) override {
+        sim_disk_limit(disk_, bytes);
     }
 
   private:
@@ -185,6 +203,7 @@ class SimKind : public Kind {
     static SimKind *running;
     sim_world world_ = {};
     sim_net *net_ = nullptr;
+    sim_disk *disk_ = nullptr;
     sim_backend_seen seen_ = {};
     sim_backend_options options_ = {};
     tina_reactor_backend backend_ = {};
