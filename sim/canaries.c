@@ -102,8 +102,9 @@ static void hangs_tick(tina_sim *sim, canary *self) {
 }
 
 static void address_tick(tina_sim *sim, canary *self) {
+    uint64_t address = (uint64_t)(uintptr_t)__builtin_frame_address(0);
     if (self->ticks == 100)
-        tina_sim_note(sim, 1, (uint64_t)(uintptr_t)self >> 12 & 0xFFFF);
+        tina_sim_note(sim, 1, address >> 12 & 0xFFFF);
 }
 
 static void uninitialised_tick(tina_sim *sim, canary *self) {
