@@ -44,28 +44,20 @@ static bool is_usage(const sim_failure *failure) {
     return failure && !failure->outcome.ran;
 }
 
-static int expectation_tell(const sim_explore_args *args, const sim_failure *least) {
-    if (!least) {
+static int expectation_tell(const sim_explore_args *args, const sim_failure *first) {
+    if (!first) {
         printf("expected a failure within %llu seeds, and there was none\n",
                (unsigned long long)args->expected_within);
         return EXIT_FAILED;
     }
     printf("found after %llu seeds, as expected within %llu\n",
-           (unsigned long long)(least->seed - args->search.plan.seed + 1),
+           (unsigned long long)(first->seed - args->search.plan.seed + 1),
            (unsigned long long)args->expected_within);
     return 0;
 }
 
-static int seeds_explore(const sim_explore_args *args) {
-    static sim_failures failures;
-    sim_totals totals;
-    failures = (sim_failures){0};
-    sim_search_run(&args->search, &totals, failure_take, &failures);
-    const sim_failure *least = sim_failures_least(&failures);
-    if (is_usage(least)) {
-        fprintf(stderr, "%s: %s\n", least->scenario->name, least->outcome.sentence);
-        return EXIT_USAGE;
-    }
+// Of each site the run with the fewest events: the least is left to be made smaller.
+static void failures_print(const sim_explore_args *args, const sim_failures *failures) {
     const sim_telling telling = {
         .plan = &args->search.plan,
         .command = args->command,
@@ -73,14 +65,31 @@ static int seeds_explore(const sim_explore_args *args) {
         .directory = args->directory,
         .shrink = args->shrink,
     };
-    for (uint32_t i = 0; i < failures.count; i++)
-        sim_failure_print(&telling, &failures.first[i], failures.times[i]);
-    if (failures.beyond)
+    for (uint32_t i = 0; i < failures->count; i++) {
+        sim_failure_print(&telling, &failures->least[i]);
+        printf("%llu run%s failed here, first that of seed %llu\n\n",
+               (unsigned long long)failures->times[i], failures->times[i] == 1 ? "" : "s",
+               (unsigned long long)failures->first[i].seed);
+    }
+    if (failures->beyond)
         printf("%llu failures at sites beyond the first %u are not shown\n",
-               (unsigned long long)failures.beyond, SIM_SITES_MAX);
+               (unsigned long long)failures->beyond, SIM_SITES_MAX);
+}
+
+static int seeds_explore(const sim_explore_args *args) {
+    static sim_failures failures;
+    sim_totals totals;
+    failures = (sim_failures){0};
+    sim_search_run(&args->search, &totals, failure_take, &failures);
+    const sim_failure *first = sim_failures_first(&failures);
+    if (is_usage(first)) {
+        fprintf(stderr, "%s: %s\n", first->scenario->name, first->outcome.sentence);
+        return EXIT_USAGE;
+    }
+    failures_print(args, &failures);
     totals_print(&totals, args->search.jobs);
     if (args->expected_within)
-        return expectation_tell(args, least);
+        return expectation_tell(args, first);
     return totals.failures ? EXIT_FAILED : 0;
 }
 

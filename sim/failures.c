@@ -20,6 +20,12 @@ static bool is_same_site(const sim_failure *a, const sim_failure *b) {
     return a->scenario == b->scenario && strcmp(a->outcome.checker, b->outcome.checker) == 0;
 }
 
+// Of those that died the events are not known. Among equals the lowest number, whoever came first.
+static bool is_shorter(const sim_failure *a, const sim_failure *b) {
+    return a->outcome.events < b->outcome.events ||
+           (a->outcome.events == b->outcome.events && a->number < b->number);
+}
+
 void sim_failures_add(sim_failures *self, const sim_failure *failure) {
     uint32_t i = 0;
     while (i < self->count && !is_same_site(&self->first[i], failure))
@@ -33,14 +39,16 @@ void sim_failures_add(sim_failures *self, const sim_failure *failure) {
     self->times[i]++;
     if (self->times[i] == 1 || failure->number < self->first[i].number)
         self->first[i] = *failure;
+    if (self->times[i] == 1 || is_shorter(failure, &self->least[i]))
+        self->least[i] = *failure;
 }
 
-const sim_failure *sim_failures_least(const sim_failures *self) {
-    const sim_failure *least = NULL;
+const sim_failure *sim_failures_first(const sim_failures *self) {
+    const sim_failure *first = NULL;
     for (uint32_t i = 0; i < self->count; i++)
-        if (!least || self->first[i].number < least->number)
-            least = &self->first[i];
-    return least;
+        if (!first || self->first[i].number < first->number)
+            first = &self->first[i];
+    return first;
 }
 
 typedef struct failure_text {
@@ -109,11 +117,11 @@ static void shrunk_add(failure_text *text, const sim_telling *telling, sim_plan 
         return;
     }
     text_add(text,
-             "shrunk from %llu events to %llu and from %u decisions to %u on %u shard%s, in %u "
+             "shrunk from %llu events to %llu and from %u decision%s to %u on %u shard%s, in %u "
              "runs; %s:\n",
              (unsigned long long)shrunk.events_before, (unsigned long long)shrunk.events,
-             shrunk.struck_before, shrunk.struck, shrunk.outcome.shards,
-             shrunk.outcome.shards == 1 ? "" : "s", shrunk.runs,
+             shrunk.struck_before, shrunk.struck_before == 1 ? "" : "s", shrunk.struck,
+             shrunk.outcome.shards, shrunk.outcome.shards == 1 ? "" : "s", shrunk.runs,
              shrunk.minimal ? "1-minimal: without any one of its decisions, settings or shards it "
                               "does not fail"
                             : "not proven 1-minimal");
@@ -132,8 +140,8 @@ static void difference_add(failure_text *text, const sim_plan *plan) {
                            : "");
 }
 
-void sim_failure_text(const sim_telling *telling, const sim_failure *failure, uint64_t times,
-                      char *out, size_t capacity) {
+void sim_failure_text(const sim_telling *telling, const sim_failure *failure, char *out,
+                      size_t capacity) {
     failure_text text = {out, capacity, 0};
     sim_plan plan = {0};
     sim_plan_copy(&plan, telling->plan);
@@ -141,8 +149,6 @@ void sim_failure_text(const sim_telling *telling, const sim_failure *failure, ui
     plan.seed = failure->seed;
     text_add(&text, "scenario %s, seed %llu: %s\n%s\n", plan.scenario->name,
              (unsigned long long)plan.seed, failure->outcome.checker, failure->outcome.sentence);
-    if (times > 1)
-        text_add(&text, "%llu runs failed here; this is the first.\n", (unsigned long long)times);
     settings_add(&text, &plan);
     text_add(&text, "again:\n");
     command_add(&text, telling, &plan);
@@ -168,12 +174,12 @@ static void failure_write(const char *directory, const sim_failure *failure, con
         fclose(file);
 }
 
-void sim_failure_print(const sim_telling *telling, const sim_failure *failure, uint64_t times) {
+void sim_failure_print(const sim_telling *telling, const sim_failure *failure) {
     char *text = malloc(TEXT_BYTES);
     TINA_ASSERT(text != NULL);
     if (telling->directory)
         mkdir(telling->directory, 0777);
-    sim_failure_text(telling, failure, times, text, TEXT_BYTES);
+    sim_failure_text(telling, failure, text, TEXT_BYTES);
     fputs(text, stdout);
     fflush(stdout);
     if (telling->directory)

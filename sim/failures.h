@@ -16,6 +16,7 @@ extern "C" {
 
 typedef struct sim_failures {
     sim_failure first[SIM_SITES_MAX]; // the lowest number of each scenario and checker
+    sim_failure least[SIM_SITES_MAX]; // ... and the fewest events
     uint64_t times[SIM_SITES_MAX];
     uint32_t count;
     uint64_t beyond; // at sites for which there is no row
@@ -24,8 +25,8 @@ typedef struct sim_failures {
 // sim_failures_add counts a failure; *self is all zero before the first.
 void sim_failures_add(sim_failures *self, const sim_failure *failure);
 
-// sim_failures_least returns the failure of the lowest number; NULL: there is none.
-const sim_failure *sim_failures_least(const sim_failures *self);
+// sim_failures_first returns the failure of the lowest number; NULL: there is none.
+const sim_failure *sim_failures_first(const sim_failures *self);
 
 // What to print and where to, of the failures of one search.
 typedef struct sim_telling {
@@ -38,11 +39,11 @@ typedef struct sim_telling {
 } sim_telling;
 
 // sim_failure_print writes what failed and the commands that replay it, to stdout and to a file.
-void sim_failure_print(const sim_telling *telling, const sim_failure *failure, uint64_t times);
+void sim_failure_print(const sim_telling *telling, const sim_failure *failure);
 
 // sim_failure_text writes the same into out, a string of at most capacity bytes.
-void sim_failure_text(const sim_telling *telling, const sim_failure *failure, uint64_t times,
-                      char *out, size_t capacity);
+void sim_failure_text(const sim_telling *telling, const sim_failure *failure, char *out,
+                      size_t capacity);
 
 #ifdef __cplusplus
 }

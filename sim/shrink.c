@@ -197,6 +197,14 @@ static void window_shrink(shrink_state *self) {
     }
 }
 
+// Where the decisions are listed, the window says nothing more.
+static void window_forget(shrink_state *self) {
+    if (self->plan->faults_from_ns)
+        from_try(self, 0);
+    if (self->plan->faults_until_ns && !self->plan->faults_from_ns)
+        until_try(self, 0);
+}
+
 static bool decisions_fail(shrink_state *self, const uint64_t *kept, uint32_t count) {
     sim_plan candidate = {0};
     sim_plan_copy(&candidate, self->plan);
@@ -220,20 +228,8 @@ static bool decisions_shrink(shrink_state *self) {
         sim_plan_keep(self->plan, list.items, count);
     list_shrink(self, &list);
     free(list.items);
+    window_forget(self);
     return !is_spent(self);
-}
-
-// Where the decisions are listed, the window says nothing more.
-static void window_forget(shrink_state *self) {
-    sim_plan candidate = {0};
-    sim_plan_copy(&candidate, self->plan);
-    candidate.faults_from_ns = 0;
-    if (candidate.kept && plan_fails(self, &candidate, false))
-        self->plan->faults_from_ns = 0;
-    candidate.faults_until_ns = 0;
-    if (candidate.kept && !self->plan->faults_from_ns && plan_fails(self, &candidate, false))
-        self->plan->faults_until_ns = 0;
-    sim_plan_free(&candidate);
 }
 
 void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *limits,
@@ -254,11 +250,10 @@ void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *li
         self.shrunk = false;
         settings_shrink(&self);
         shards_shrink(&self);
-        window_shrink(&self);
+        if (!plan->kept)
+            window_shrink(&self);
         shrunk->minimal = decisions_shrink(&self) && !self.shrunk;
     }
-    if (shrunk->repeats)
-        window_forget(&self);
     if (shrunk->repeats && !plan_fails(&self, plan, true))
         shrunk->repeats = false;
     shrunk->outcome = self.last;

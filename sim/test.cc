@@ -103,7 +103,7 @@ void FailureTell(const sim_search &search, const sim_failure &failure, const Pla
     telling.after = command.after.c_str();
     telling.shrink = true;
     telling.shrink_s = kShrinkSeconds;
-    sim_failure_text(&telling, &failure, 1, text.data(), text.size());
+    sim_failure_text(&telling, &failure, text.data(), text.size());
     Fail(place, text.data());
 }
 
