@@ -4,7 +4,6 @@
 #include "sim/attempt.h"
 
 #include <errno.h>
-#include <execinfo.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/assert.h"
+#include "sim/fault.h"
 
 #define STRUCK_MAX (1u << 20)
 
@@ -82,36 +82,12 @@ int sim_child_stderr(void) {
     return fd;
 }
 
-// Says where it is, relative to the program, and lets it happen again.
-static void fault_tell(int number) {
-    static const char words[] = "fault at ";
-    void *frames[16];
-    int count = backtrace(frames, 16);
-    ssize_t written = write(STDERR_FILENO, words, sizeof words - 1);
-    (void)written;
-    if (count > 2) // this function and the kernel's return from it
-        backtrace_symbols_fd(frames + 2, count - 2, STDERR_FILENO);
-    signal(number, SIG_DFL);
-}
-
-// Where nobody else, a sanitizer, tells more.
-static void faults_watch(void) {
-    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
-    void *frame;
-    backtrace(&frame, 1); // loads what it needs, which a handler must not
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        struct sigaction action;
-        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler == SIG_DFL)
-            signal(numbers[i], fault_tell);
-    }
-}
-
 void sim_child_begin(int stderr_fd) {
     const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     fflush(stderr);
     dup2(stderr_fd, STDERR_FILENO);
-    faults_watch();
+    sim_faults_tell();
 }
 
 // SIGPROF's default is the end.
@@ -238,12 +214,11 @@ static const char *const site_words[DEATH_SITES] = {
     [DEATH_ASSERTION] = ": assertion failed: ",
     [DEATH_UNDEFINED] = ": runtime error: ",
     [DEATH_SANITIZER] = "SUMMARY: ",
-    [DEATH_FAULT] = "fault at ",
+    [DEATH_FAULT] = SIM_FAULT_WORDS,
 };
 
 static void checker_of_site(sim_outcome *outcome, death_site site, int status) {
     const char *line = outcome->sentence;
-    const char *in = strchr(line, '(');
     char name[32];
     switch (site) {
     case DEATH_ASSERTION:
@@ -253,9 +228,9 @@ static void checker_of_site(sim_outcome *outcome, death_site site, int status) {
         return;
     case DEATH_FAULT:
         signal_name(name, sizeof name, status);
+        line += sizeof SIM_FAULT_WORDS - 1;
         snprintf(outcome->checker, sizeof outcome->checker, "%s at %.*s", name,
-                 in ? (int)strcspn(in, ")") + 1 : 0, in ? in : "");
-        outcome->sentence[strcspn(line, "[")] = '\0'; // its address, which another run has not
+                 (int)strcspn(line, " "), line);
         return;
     case DEATH_SANITIZER:
     case DEATH_SITES:

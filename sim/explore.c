@@ -50,8 +50,8 @@ static int expectation_tell(const sim_explore_args *args, const sim_failure *fir
                (unsigned long long)args->expected_within);
         return EXIT_FAILED;
     }
-    printf("found after %llu seeds, as expected within %llu\n",
-           (unsigned long long)(first->seed - args->search.plan.seed + 1),
+    uint64_t seeds = first->seed - args->search.plan.seed + 1;
+    printf("found after %llu seeds, as expected within %llu\n", (unsigned long long)seeds,
            (unsigned long long)args->expected_within);
     return 0;
 }

@@ -103,6 +103,7 @@ TEST(Explore, AFailedAssertionIsAFailureOfItsSeedOnly) {
 TEST(Explore, AFaultAndARunWithoutEndAreFailures) {
     Result fault = Explore("--scenario faults --seeds 3");
     EXPECT_EQ(fault.code, 1);
+    EXPECT_NE(fault.text.find(": SIGILL at 0x"), std::string::npos) << fault.text;
     EXPECT_NE(fault.text.find("3 runs failed here"), std::string::npos) << fault.text;
     EXPECT_NE(fault.text.find("shrunk from"), std::string::npos) << fault.text;
     Result endless = Explore("--scenario hangs --seed 1 --limit 1 --no-shrink");

@@ -17,8 +17,6 @@
 #define SEEDS_AT_ONCE 64u
 #define LINE_BYTES    256u
 
-extern char **environ;
-
 typedef struct verify_pair {
     const sim_plan *plan; // the first of its seeds
     uint32_t count;
