@@ -50,7 +50,7 @@ TEST(Fixture, TellsWhatIsNotTheSameTwice) {
     Result failed = Canary("", "Uninitialised");
     EXPECT_EQ(failed.code, 1);
     EXPECT_NE(failed.text.find("the same twice"), std::string::npos) << failed.text;
-    EXPECT_NE(failed.text.find("event 712 differs"), std::string::npos) << failed.text;
+    EXPECT_NE(failed.text.find(" differs"), std::string::npos) << failed.text;
     failed = Canary("", "Static");
     EXPECT_EQ(failed.code, 1);
     EXPECT_NE(failed.text.find("what an earlier run has left decides"), std::string::npos)
