@@ -3,6 +3,7 @@
 // No allocation after boot, with an HTTP server under load: connections come and go, are pipelined,
 // send bodies, ask for what is not there and talk nonsense.
 
+#include "http/datastar.h"
 #include "http/http.h"
 #include "sched/allocation.h"
 #include "sched/system.h"
@@ -34,6 +35,24 @@ http_step User(http_request *request, http_response *response) {
 http_step Echo(http_request *request, http_response *response) {
     tina_bytes body = http_body(request);
     return http_bytes(response, 200, "application/octet-stream", body.data, body.bytes);
+}
+
+http_step Woken(http_request *request, http_response *response) {
+    http_sse event = {};
+    event.data = http_message(request) == nullptr ? "in time" : "woken";
+    http_sse_event(response, &event);
+    return http_end(response);
+}
+
+http_step Wait(http_request *request, http_response *response) {
+    http_sse_begin(request, response);
+    return http_wait(response, Woken, 1000000);
+}
+
+http_step Read(http_request *request, http_response *response) {
+    http_json_doc signals;
+    bool good = http_datastar_read(request, &signals) == HTTP_JSON_OK;
+    return http_empty(response, good ? 204 : 400);
 }
 
 int port_pipe[2];
@@ -87,6 +106,9 @@ void *Load(void *) {
         Ask(port, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
                   "Connection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
         Ask(port, "GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        Ask(port, "POST /signals HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n"
+                  "Connection: close\r\n\r\n{\"a\":[{}]}");
+        Ask(port, "GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         Ask(port, "nonsense\r\n\r\n");
         close(Connect(port));
     }
@@ -101,9 +123,9 @@ void *Load(void *) {
 
 int Serve() {
     static const http_route routes[] = {
-        {HTTP_GET, "/hello", Hello, 0},
-        {HTTP_GET, "/users/:id", User, 0},
-        {HTTP_POST, "/echo", Echo, 1000},
+        {HTTP_GET, "/hello", Hello, 0},   {HTTP_GET, "/users/:id", User, 0},
+        {HTTP_POST, "/echo", Echo, 1000}, {HTTP_POST, "/signals", Read, 1000},
+        {HTTP_GET, "/wait", Wait, 0},
     };
     http_server server = {};
     server.routes = HTTP_ROUTES(routes);
