@@ -68,9 +68,10 @@ static char *escape(char *out, const char *text, uint32_t bytes) {
                              : text[i] == '>' ? "&gt;"
                              : text[i] == '&' ? "&amp;"
                                               : NULL;
-        size_t length = entity != NULL ? strlen(entity) : 1;
-        memcpy(out, entity != NULL ? entity : &text[i], length);
-        out += length;
+        if (entity == NULL)
+            *out++ = text[i];
+        else
+            out = stpcpy(out, entity);
     }
     return out;
 }
@@ -178,7 +179,7 @@ static bool client_read(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    const char *script = PAGE_CDN;
+    const char *script = page_cdn;
     if (argc > 2 && strcmp(argv[1], "--client") == 0) {
         if (!client_read(argv[2])) {
             fprintf(stderr, "http_datastar: %s cannot be read, is empty, or has over %u bytes\n",
@@ -190,7 +191,7 @@ int main(int argc, char **argv) {
         argc -= 2;
         argv += 2;
     }
-    tina_format(page, sizeof page, PAGE_FORMAT, script);
+    tina_format(page, sizeof page, page_format, script);
     return http_serve(&(http_server){.port = 8080,
                                      .routes = HTTP_ROUTES(routes),
                                      .types = types,
