@@ -276,7 +276,9 @@ static turn hooks_run(http_shard *shard, http_context *context, uint64_t limit, 
     response_open(shard, context);
     context->opened = true;
     handler_prepare(context);
+    context->handling = true;
     http_step step = http_hooks_before(request, &context->response);
+    context->handling = false;
     *passed = step.kind == HTTP_STEP_PASS && context->response.fault == NULL;
     if (*passed)
         return TURN_ON;
@@ -346,7 +348,10 @@ static turn refuse(http_shard *shard, http_context *context, int status) {
 // What is in scratch lasts for one handler.
 static turn handler_run(http_shard *shard, http_context *context, http_handler handler) {
     handler_prepare(context);
-    return step_take(shard, context, handler(&context->request, &context->response));
+    context->handling = true;
+    http_step step = handler(&context->request, &context->response);
+    context->handling = false;
+    return step_take(shard, context, step);
 }
 
 static void handler_prepare(http_context *context) {

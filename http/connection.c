@@ -100,6 +100,7 @@ static tina_effect connection_init(tina_ctx *ctx, void *self_, tina_bytes args) 
     self->fd = *(const tina_fd *)args.data;
     self->shard = tina_shard_memory(ctx);
     self->peer.fd = self->fd;
+    (void)tina_bequeath(ctx, self->fd);
     self->introduced = !self->shard->program->server.proxy_protocol;
     http_shard_enter(self->shard, tina_handle_slot(tina_self(ctx)));
     return idle(ctx, self);
@@ -570,6 +571,7 @@ static tina_effect leave(tina_ctx *ctx, connection *self) {
 
 const tina_isolate_type http_connection_type = {
     .name = "http_connection",
+    .heir = &http_refusal_type,
     .init = connection_init,
     .handle = connection_handle,
     .struct_bytes = sizeof(connection),

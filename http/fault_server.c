@@ -5,7 +5,9 @@
 
 #include <stddef.h>
 
+#include "core/assert.h"
 #include "http/serve.h"
+#include "sched/ctx.h"
 
 // UBSan would end the process before the processor complains.
 __attribute__((no_sanitize("undefined"))) static http_step get_fault(http_request *req,
@@ -40,10 +42,44 @@ static http_step get_counters(http_request *req, http_response *res) {
                      counters->contexts_in_use);
 }
 
+static http_step get_panic(http_request *req, http_response *res) {
+    (void)req;
+    (void)res;
+    tina_panic("asked to");
+}
+
+static http_step get_assert(http_request *req, http_response *res) {
+    TINA_ASSERT(http_target(req) == NULL);
+    return http_empty(res, 204);
+}
+
+// The compiler must neither see the end of it nor make a loop of it.
+__attribute__((noinline)) static uint64_t deeper(const volatile char *above, uint64_t depth) {
+    volatile char here[512];
+    here[depth % sizeof here] = above[0];
+    return depth == UINT64_MAX ? 0 : deeper(here, depth + 1) + (uint64_t)here[0];
+}
+
+static http_step get_overflow(http_request *req, http_response *res) {
+    return http_text(res, 200, "%llu", (unsigned long long)deeper(http_target(req), 0));
+}
+
+__attribute__((no_sanitize("undefined"))) static http_step get_divided(http_request *req,
+                                                                       http_response *res) {
+    volatile int zero = 0;
+    volatile int some = 100; // a constant may be divided without dividing
+    (void)req;
+    return http_text(res, 200, "%d", some / zero);
+}
+
 static const http_route routes[] = {
     {HTTP_GET, "/number/:number", get_number},
     {HTTP_GET, "/fault", get_fault},
     {HTTP_GET, "/half", get_half},
+    {HTTP_GET, "/panic", get_panic},
+    {HTTP_GET, "/assert", get_assert},
+    {HTTP_GET, "/overflow", get_overflow},
+    {HTTP_GET, "/divide", get_divided},
     {HTTP_GET, "/counters", get_counters},
 };
 

@@ -210,6 +210,7 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     context->timer = (tina_timer){0};
     context->phase = HTTP_PHASE_RECEIVING;
     context->opened = false;
+    context->handling = false;
     context->admitted = false;
     context->log_due = false;
     context->sent_bytes = 0;
@@ -226,10 +227,31 @@ void http_context_give(http_shard *shard, uint32_t slot) {
     uint32_t index = shard->slots[slot].context;
     TINA_ASSERT(index != HTTP_CONTEXT_NONE);
     TINA_ASSERT(shard->context_free_count < shard->program->server.context_count);
+    shard->slots[slot].context = HTTP_CONTEXT_NONE;
+    http_context_return(shard, index);
+}
+
+void http_context_return(http_shard *shard, uint32_t index) {
     http_room_give(shard, context_at(shard, index));
     shard->context_free[shard->context_free_count++] = index;
-    shard->slots[slot].context = HTTP_CONTEXT_NONE;
     shard->counters.contexts_in_use--;
+}
+
+uint32_t http_context_inherit(http_shard *shard, uint32_t slot) {
+    uint32_t index = shard->slots[slot].context;
+    if (index == HTTP_CONTEXT_NONE)
+        return HTTP_CONTEXT_NONE; // another connection has the slot
+    http_context *context = context_at(shard, index);
+    if (!context->handling || context->begun || context->out_bytes > HTTP_BATCH_BYTES)
+        return HTTP_CONTEXT_NONE;
+    context->out = (uint8_t *)context + context_out_at(shard->program); // it may be overwritten
+    shard->slots[slot].context = HTTP_CONTEXT_NONE;
+    shard->counters.contexts_lost++;
+    return index;
+}
+
+http_context *http_context_of(const http_shard *shard, uint32_t index) {
+    return context_at(shard, index);
 }
 
 bool http_room_take(http_shard *shard, http_context *context) {

@@ -60,6 +60,7 @@ struct http_context {
     tina_timer timer;          // ends the wait; none: nothing does
     uint8_t phase;             // http_phase
     bool opened;               // hooks have begun the response
+    bool handling;             // a handler or hook runs
     bool begun;                // a byte of the response is in out, or sent
     bool admitted;             // its head is good
     bool log_due;              // the access log gets its line
@@ -149,6 +150,13 @@ void http_shard_reach(http_shard *shard, uint32_t peer, tina_handle dispatcher);
 
 // http_shard_load returns how many connections `peer` has or is about to have.
 uint32_t http_shard_load(const http_shard *shard, uint32_t peer);
+
+// http_context_inherit takes the context from a connection that crashed in a handler before a byte
+// of its response was made, and returns its index; or HTTP_CONTEXT_NONE. What lies in out has not
+// been sent then. http_context_return gives it back.
+uint32_t http_context_inherit(http_shard *shard, uint32_t slot);
+http_context *http_context_of(const http_shard *shard, uint32_t index);
+void http_context_return(http_shard *shard, uint32_t index);
 
 // http_context_take returns a context for the connection in `slot`, or NULL when all are in use.
 http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx);

@@ -6,6 +6,9 @@
 // generation would wrap is retired.
 #define REST_MASK ((UINT32_C(1) << 20) - 1)
 
+// Beside an fd's rights.
+#define BEQUEATHED 4u
+
 static void free_fds_push(tina_reactor *reactor, uint32_t index, bool last) {
     op_queue *free_fds = &reactor->free_fds;
     fd_entry *fd = &reactor->fds[index];
@@ -197,6 +200,30 @@ int32_t tina_reactor_move_fd(tina_reactor *reactor, tina_reactor_owner *from, ti
         reactor->rights[index] &= (uint8_t)fd_rights(name.bits);
     }
     return refusal;
+}
+
+int32_t tina_reactor_bequeath(tina_reactor *reactor, const tina_reactor_owner *owner,
+                              tina_fd name) {
+    uint32_t index = tina_fds_find(reactor, owner, name);
+    if (index == 0) {
+        return TINA_IO_BAD_FD;
+    }
+    reactor->rights[index] |= BEQUEATHED;
+    return 0;
+}
+
+tina_fd tina_reactor_heirloom(const tina_reactor *reactor, const tina_reactor_owner *owner) {
+    uint32_t index = owner->first_fd;
+    while (index != 0 && (reactor->rights[index] & BEQUEATHED) == 0) {
+        index = reactor->fds[index].owner_next;
+    }
+    if (index == 0) {
+        return tina_fd_none();
+    }
+    tina_fd name = {(uint64_t)reactor->config.shard << 56 |
+                    (uint64_t)(reactor->rights[index] & FD_FULL) << 54 | (uint64_t)index << 32 |
+                    reactor->fds[index].generation};
+    return tina_reactor_movable(reactor, owner, name) == 0 ? name : tina_fd_none();
 }
 
 void tina_fds_relist(tina_reactor *reactor) {

@@ -197,6 +197,11 @@ typedef struct tina_fd_ticket {
 int32_t tina_reactor_adopt(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd,
                            tina_fd *fd);
 
+// tina_reactor_bequeath marks an fd of the owner's, or returns BAD_FD; tina_reactor_heirloom returns
+// one that is marked and has no op in flight, or none. Whoever gets an fd gets it unmarked.
+int32_t tina_reactor_bequeath(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd);
+tina_fd tina_reactor_heirloom(const tina_reactor *reactor, const tina_reactor_owner *owner);
+
 // tina_reactor_export takes an idle fd of the owner's out of this reactor. Its name is stale then,
 // and the ticket the only hold on it: pass it to exactly one import or drop. Returns as
 // tina_reactor_movable.

@@ -231,6 +231,13 @@ tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *typ
     return result;
 }
 
+bool tina_bequeath(tina_ctx *ctx, tina_fd fd) {
+    ctx_enter(ctx);
+    bool named = tina_reactor_bequeath(ctx->shard->reactor, &ctx->self->io, fd) == 0;
+    ctx_leave(ctx);
+    return named;
+}
+
 tina_timer tina_timer_set(tina_ctx *ctx, uint64_t delay_ns, uint64_t word) {
     ctx_enter(ctx);
     tina_timer timer = timer_set(ctx->shard, ctx->self, delay_ns, 0, word);

@@ -288,15 +288,23 @@ typedef tina_effect (*tina_init_function)(tina_ctx *ctx, void *self, tina_bytes 
 typedef tina_effect (*tina_handle_function)(tina_ctx *ctx, void *self, const tina_message *m);
 
 // A type: static data, shared by all shards. Zero means the default.
+// What an heir's init gets as its args.
+typedef struct tina_heir_args {
+    tina_fd fd;       // the heir's
+    tina_handle dead; // stale
+    tina_exit_reason reason;
+} tina_heir_args;
+
 typedef struct tina_isolate_type {
     const char *name;
     tina_init_function init;
     tina_handle_function handle;
-    uint32_t struct_bytes;  // sizeof the isolate's struct; init gets it zeroed
-    uint32_t mailbox_max;   // messages that may wait; default 64
-    uint32_t batch;         // messages handled in a row before the next isolate's turn; default 16
-    uint32_t ops_max;       // background ops in flight at once; default 4
-    uint32_t working_bytes; // working arena, see tina_working; default none
+    uint32_t struct_bytes; // sizeof the isolate's struct; init gets it zeroed
+    uint32_t mailbox_max;  // messages that may wait; default 64
+    uint32_t batch;        // messages handled in a row before the next isolate's turn; default 16
+    uint32_t ops_max;      // background ops in flight at once; default 4
+    const struct tina_isolate_type *heir; // see tina_bequeath; default none
+    uint32_t working_bytes;               // working arena, see tina_working; default none
 } tina_isolate_type;
 
 #ifdef __cplusplus

@@ -107,6 +107,25 @@ static tina_exit_class exit_class(tina_exit_reason reason) {
     return reason.kind == TINA_EXIT_SHUTDOWN ? TINA_EXITED_SHUTDOWN : TINA_EXITED_ABNORMAL;
 }
 
+// Who is killed or ended well leaves nothing.
+static void heir_spawn(tina_shard *shard, tina_isolate *dead, tina_handle name,
+                       tina_exit_reason reason) {
+    const tina_isolate_type *type = shard->types[dead->type].type;
+    if (!type->heir || reason.kind <= TINA_EXIT_CODE || reason.kind == TINA_EXIT_KILLED)
+        return;
+    tina_heir_args args = {tina_reactor_heirloom(shard->reactor, &dead->io), name, reason};
+    if (tina_fd_is_none(args.fd))
+        return;
+    tina_isolate *heir;
+    if (isolate_spawn(shard, type->heir, (tina_bytes){&args, sizeof args}, &heir) !=
+        TINA_SPAWN_OK) {
+        COUNT(shard, spawns_refused, 1);
+        return;
+    }
+    int32_t moved = tina_reactor_move_fd(shard->reactor, &dead->io, args.fd, &heir->io);
+    TINA_ASSERT(moved == 0);
+}
+
 // The order matters: what it waits for is let go while its handle still names it; then the handle
 // is stale, and those who wait for it, or are told of its end, cannot reach it any more.
 void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason) {
@@ -115,6 +134,7 @@ void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason
     end_count(shard, ended, reason);
     if (ended->state == ISOLATE_CALLING || ended->state == ISOLATE_ANSWERED)
         call_abandon(shard, ended);
+    tina_handle name = ended->handle;
     monitors_drop(shard, ended);
     monitors_tell(shard, ended, reason);
     ended->handle = tina_handle_none();
@@ -127,6 +147,7 @@ void isolate_end(tina_shard *shard, tina_isolate *ended, tina_exit_reason reason
     GAUGE(shard, isolates_in_use, --shard->isolates_in_use);
     ended->exited = (uint8_t)exit_class(reason);
     ended->zombie = false;
+    heir_spawn(shard, ended, name, reason);
     if (tina_reactor_release(shard->reactor, &ended->io))
         slot_free(shard, ended);
     else
