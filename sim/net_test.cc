@@ -182,6 +182,18 @@ TEST(Net, BuffersBoundWhatIsSentAndNotRead) {
     EXPECT_TRUE(rig.recv(rig.b) == bytes.substr(256, 256));
 }
 
+TEST(Net, TheWindowCountsWhatIsUnderWay) {
+    NetRig rig("net_buffer_bytes=1000");
+    rig.pair();
+    EXPECT_EQ(rig.send(rig.a, pattern(400)), 400);
+    rig.run();
+    EXPECT_EQ(rig.send(rig.a, pattern(1000)), 1000);
+    rig.run();
+    EXPECT_EQ(rig.recv(rig.b).size(), 1000u);
+    rig.run();
+    EXPECT_EQ(rig.recv(rig.b).size(), 400u);
+}
+
 TEST(Net, ACutDelaysBothWaysOrOne) {
     NetRig rig;
     rig.pair();

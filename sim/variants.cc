@@ -126,12 +126,12 @@ const sim_disk_calls kDiskCalls = {
 
 class SimKind : public Kind {
   public:
-    explicit SimKind(const char *settings) {
+    explicit SimKind(const char *settings, uint64_t nth = 0) {
         tina_sim_settings values;
         char sentence[TINA_SIM_SENTENCE_BYTES];
         tina_sim_settings_calm(&values);
         EXPECT_TRUE(tina_sim_settings_set(&values, settings, sentence)) << sentence;
-        sim_world_begin(&world_, seed(), &values);
+        sim_world_begin(&world_, seed() + (nth << 32), &values);
         options_.net = net_ = sim_net_open(&world_);
         options_.disk = disk_ = sim_disk_open(&world_);
         options_.disk_calls = &kDiskCalls;
@@ -218,7 +218,8 @@ const char kNarrow[] = "net_buffer_bytes=4096,io_stage_max=1";
 const char kRough[] =
     "net_ns=1000000,io_ns=1000000,io_reorder_ppm=300000,io_late_cancel_ppm=300000,"
     "io_multishot_end_ppm=100000,net_buffer_bytes=10000,"
-    "io_stage_max=3,net_stall_ppm=20000,net_stall_ns=20000000";
+    "io_stage_max=3,net_stall_ppm=20000,net_stall_ns=20000000,disk_ns="
+    "2000000";
 
 } // namespace
 
@@ -240,4 +241,8 @@ std::unique_ptr<Kind> sim_narrow() {
 
 std::unique_ptr<Kind> sim_rough() {
     return std::make_unique<SimKind>(kRough);
+}
+
+std::unique_ptr<Kind> sim_rough_too() {
+    return std::make_unique<SimKind>(kRough, 1);
 }

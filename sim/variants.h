@@ -17,12 +17,14 @@ std::unique_ptr<Kind> sim_calm();
 std::unique_ptr<Kind> sim_far_away(); // everything takes long
 std::unique_ptr<Kind> sim_hurried();  // completions overtake, cancels are late, multishot ops end
 std::unique_ptr<Kind> sim_narrow();   // small buffers, one op at a time
-std::unique_ptr<Kind> sim_rough();    // all of it
+std::unique_ptr<Kind> sim_rough();    // all of it, and a slow disk
+std::unique_ptr<Kind> sim_rough_too();
 
 inline std::vector<Variant> sim_variants() {
     return {
-        {"sim_calm", &sim_calm},     {"sim_far_away", &sim_far_away}, {"sim_hurried", &sim_hurried},
-        {"sim_narrow", &sim_narrow}, {"sim_rough", &sim_rough},
+        {"sim_calm", &sim_calm},       {"sim_far_away", &sim_far_away},
+        {"sim_hurried", &sim_hurried}, {"sim_narrow", &sim_narrow},
+        {"sim_rough", &sim_rough},     {"sim_rough_too", &sim_rough_too},
     };
 }
 
