@@ -180,9 +180,10 @@ net_socket *sim_net_find(net_socket *from, uint32_t host, net_role role,
     if (count == 0)
         return NULL;
     uint64_t chosen = count == 1 ? 0 : sim_draw(&from->stream, count);
-    for (net_socket *s = head;; s = s->bound_next)
+    for (net_socket *s = head; s; s = s->bound_next)
         if (is_reached(s, host, role, address) && chosen-- == 0)
             return s;
+    tina_assert_failed("fewer are reached than were counted", __FILE__, __LINE__);
 }
 
 net_socket *sim_net_find_name(const sim_net *net, const tina_address *address, bool *known) {

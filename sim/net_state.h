@@ -230,17 +230,29 @@ net_socket *sim_net_find(net_socket *from, uint32_t host, net_role role,
 // The socket bound to a Unix path. `known`: the path is there, perhaps without its socket.
 net_socket *sim_net_find_name(const sim_net *net, const tina_address *address, bool *known);
 
-// net_stream.c
+// net_bytes.c
 
 void sim_net_bytes_add(net_bytes *bytes, const uint8_t *data, uint32_t count);
 void sim_net_bytes_take(net_bytes *bytes, uint32_t count);
 void sim_net_bytes_free(net_bytes *bytes);
+
+// net_segment.c
+
 void sim_net_stream_begin(net_socket *s);
 void sim_net_stream_push(net_socket *s, net_segment_kind kind, uint32_t bytes);
 // Sends what may be sent.
 void sim_net_stream_fill(net_socket *s);
-void sim_net_stream_close(net_socket *s, bool hard);
 void sim_net_stream_heal(net_socket *s);
+// The receiver has made room; its sender hears of it unless that way is cut.
+void sim_net_window_tell(net_socket *s);
+// An orphan has nothing more to say.
+static inline bool net_is_done(const net_socket *s) {
+    return s->role == NET_ORPHAN && s->fin_acked;
+}
+
+// net_stream.c
+
+void sim_net_stream_close(net_socket *s, bool hard);
 uint32_t sim_net_stream_poll(const net_socket *s);
 
 // net_connect.c
