@@ -71,6 +71,10 @@ static void machine_check(tina_sim *sim) {
     uint32_t files = sim_disk_open_fds(sim->disk);
     if (files)
         tina_sim_fail(sim, "nothing is left", "%u files are open when all isolates ended", files);
+    uint32_t sockets = sim_net_open_sockets(sim->net, SIM_NET_MACHINE);
+    if (sockets)
+        tina_sim_fail(sim, "nothing is left", "%u sockets are open when all isolates ended",
+                      sockets);
     sim_disk_check(sim->disk);
 }
 

@@ -76,6 +76,16 @@ const sim_net_counters *sim_net_count(const sim_net *net) {
     return &net->counters;
 }
 
+uint32_t sim_net_open_sockets(const sim_net *net, uint32_t host) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < net->socket_count; i++) {
+        const net_socket *s = net->sockets[i];
+        count += s->host == host && s->role != NET_FREE && s->role != NET_ORPHAN &&
+                 s->role != NET_EMBRYO;
+    }
+    return count;
+}
+
 sim_world *sim_net_world(const sim_net *net) {
     return net->world;
 }

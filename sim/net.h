@@ -121,6 +121,9 @@ typedef struct sim_net_counters {
 } sim_net_counters;
 
 const sim_net_counters *sim_net_count(const sim_net *net);
+
+// sim_net_open_sockets counts those that a host has and has not closed.
+uint32_t sim_net_open_sockets(const sim_net *net, uint32_t host);
 sim_world *sim_net_world(const sim_net *net);
 
 #ifdef __cplusplus

@@ -14,6 +14,8 @@ const tina_scenario *const tina_scenarios[] = {
     &tina_scenario_transfers,
     &tina_scenario_turns,
     NULL,
+    &tina_scenario_bank, &tina_scenario_copy,   &tina_scenario_calls,     &tina_scenario_echo,
+    &tina_scenario_mesh, &tina_scenario_timers, &tina_scenario_transfers, NULL,
 };
 
 const tina_scenario *tina_scenario_find(const char *name) {
