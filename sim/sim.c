@@ -220,6 +220,16 @@ static int decision_compare(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
+// What is torn down after the end still adds events, and marks.
+static void marks_copy(tina_sim_report *report, const sim_record *record) {
+    report->mark_count = (uint32_t)(record->count / SIM_MARK_EVENTS);
+    size_t bytes = report->mark_count * sizeof *report->marks;
+    report->marks = malloc(bytes ? bytes : 1);
+    TINA_ASSERT(report->marks != NULL);
+    if (bytes)
+        memcpy(report->marks, record->marks, bytes);
+}
+
 static void report_fill(tina_sim *sim) {
     tina_sim_report *report = sim->report;
     sim_world *world = &sim->world;
@@ -230,9 +240,7 @@ static void report_fill(tina_sim *sim) {
     report->virtual_ns = world->now_ns;
     report->shards = sim->shard_count;
     report->settings = world->settings;
-    report->marks = world->record.marks;
-    report->mark_count = (uint32_t)(world->record.count / SIM_MARK_EVENTS);
-    world->record.marks = NULL;
+    marks_copy(report, &world->record);
     report->struck = world->decisions.struck;
     report->struck_count = world->decisions.struck_count;
     world->decisions.struck = NULL;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sched/ctx.h"
 #include "sim/scenarios.h"
 #include "sim/test.h"
 
@@ -14,6 +15,45 @@ class Scenario : public testing::TestWithParam<const tina_scenario *> {};
 
 TEST_P(Scenario, HoldsAndRepeatsItself) {
     tina::Simulate(*GetParam(), 100);
+}
+
+// Events of the record, and marks among them, are also made after the last that is reported.
+TEST(Simulation, KeepsItsMarksThroughWhatIsTornDown) {
+    static uint32_t notes;
+    static tina_isolate_type type = {};
+    type.name = "nobody";
+    type.init = [](tina_ctx *ctx, void *, tina_bytes) {
+        tina_fd fd; // closed when all is torn down
+        for (uint32_t i = 0; i < 40; i++)
+            (void)tina_socket_open(ctx, TINA_ADDRESS_IPV4, TINA_SOCKET_STREAM, &fd);
+        for (uint32_t i = 0; i < notes; i++)
+            tina_sim_note(tina_sim_current(), i, 0);
+        tina_sim_fail(tina_sim_current(), "at once", "as it is to");
+        return tina_receive();
+    };
+    type.handle = [](tina_ctx *, void *, const tina_message *) { return tina_receive(); };
+    type.struct_bytes = 8;
+    static const tina_type_slots types[] = {{&type, 1}};
+    static tina_child child = {};
+    child.type = &type;
+    static tina_spec spec = {};
+    spec.root.children = &child;
+    spec.root.child_count = 1;
+    spec.types = types;
+    spec.type_count = 1;
+    tina_scenario scenario = {};
+    scenario.name = "fails at once";
+    scenario.specs = &spec;
+    scenario.spec_count = 1;
+    for (notes = 2 * TINA_SIM_MARK_EVENTS - 100; notes < 2 * TINA_SIM_MARK_EVENTS; notes++) {
+        tina_sim_options options = {};
+        tina_sim_report report;
+        char sentence[TINA_SENTENCE_BYTES];
+        ASSERT_TRUE(tina_simulate(&scenario, &options, &report, sentence)) << sentence;
+        EXPECT_TRUE(report.failed);
+        EXPECT_EQ(report.mark_count, report.events / TINA_SIM_MARK_EVENTS);
+        tina_sim_report_end(&report);
+    }
 }
 
 std::vector<const tina_scenario *> All() {
