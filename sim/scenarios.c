@@ -16,6 +16,9 @@ const tina_scenario *const tina_scenarios[] = {
     NULL,
     &tina_scenario_bank, &tina_scenario_copy,   &tina_scenario_calls,     &tina_scenario_echo,
     &tina_scenario_mesh, &tina_scenario_timers, &tina_scenario_transfers, NULL,
+    &tina_scenario_bank,   &tina_scenario_copy,      &tina_scenario_calls,
+    &tina_scenario_echo,   &tina_scenario_handoff,   &tina_scenario_mesh,
+    &tina_scenario_timers, &tina_scenario_transfers, NULL,
 };
 
 const tina_scenario *tina_scenario_find(const char *name) {
