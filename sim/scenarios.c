@@ -12,6 +12,7 @@ const tina_scenario *const tina_scenarios[] = {
     &tina_scenario_spawn,
     &tina_scenario_timers,
     &tina_scenario_transfers,
+    &tina_scenario_tree,
     &tina_scenario_turns,
     NULL,
     &tina_scenario_bank, &tina_scenario_copy,   &tina_scenario_calls,     &tina_scenario_echo,
