@@ -197,8 +197,8 @@ typedef struct tina_fd_ticket {
 int32_t tina_reactor_adopt(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd,
                            tina_fd *fd);
 
-// tina_reactor_bequeath marks an fd of the owner's, or returns BAD_FD; tina_reactor_heirloom returns
-// one that is marked and has no op in flight, or none. Whoever gets an fd gets it unmarked.
+// tina_reactor_bequeath marks an fd of the owner's, or returns BAD_FD; tina_reactor_heirloom
+// returns one that is marked and has no op in flight, or none. Whoever gets an fd gets it unmarked.
 int32_t tina_reactor_bequeath(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd);
 tina_fd tina_reactor_heirloom(const tina_reactor *reactor, const tina_reactor_owner *owner);
 
