@@ -99,7 +99,7 @@ static bool isolate_is_intact(const tina_shard *shard, const tina_isolate *self)
            link_is_good(self->monitor_first, shard->monitor_pool.slot_count) &&
            link_is_good(self->watcher_first, shard->monitor_pool.slot_count) &&
            link_is_good(self->down_first, shard->monitor_pool.slot_count) &&
-           link_is_good(self->transfer_first, shard->transfer_pool.slot_count);
+           link_is_good(self->transfer_first, shard->transfer_entries);
 }
 
 void fault_recover(tina_shard *shard) {

@@ -521,6 +521,18 @@ TEST(Link, ALentBufferComesHomeFromTheDeadFromNobodyAndFromAShardThatBeginsAnew)
     EXPECT_EQ(duo.counters(1).arrivals_stale, 1u);
 }
 
+TEST(Link, AHandlerThatCrashesWithALentBufferCostsItsIsolateAlone) {
+    Loan duo;
+    duo.receive[1] = [](tina_ctx *ctx, const tina_message *m) -> tina_effect {
+        EXPECT_TRUE(tina_transfer_keep(ctx, tina_transfer_of(ctx, m)));
+        tina_panic("with what is another's");
+    };
+    duo.Open();
+    duo.Lend();
+    EXPECT_EQ(duo.counters(1).faults, 1u);
+    EXPECT_EQ(duo.counters(0).transfers_in_use, 0u);
+}
+
 TEST(Link, ABufferThatIsLentOutlivesItsLendersLife) {
     Loan duo;
     tina_transfer kept = {};

@@ -21,6 +21,14 @@ void check_begun(sim_shard *self, tina_handle who) {
     *last = generation;
 }
 
+// Promise 6: whatever a handler did, no more than its isolate ends, unless its shard was struck.
+void check_break(sim_shard *self, const tina_fault *fault) {
+    if (fault && !self->struck)
+        tina_sim_fail(self->sim, "one isolate ends", "shard %u broke: %s", self->number,
+                      fault->text);
+    self->struck = false;
+}
+
 void check_turn(tina_sim *sim) {
     if (sim->turns % CHECK_TURNS != 0)
         return;

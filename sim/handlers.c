@@ -40,6 +40,7 @@ static crash_when crash_draw(sim_shard *self, tina_ctx *ctx) {
 
 // A fault in the scheduler's own code, with the handler's turn half done: it costs the shard.
 static void shard_crash(sim_shard *self) {
+    self->struck = true;
     tina_trap_set_phase(&self->trap, TINA_PHASE_FRAMEWORK);
     tina_trap_panic(&self->trap, TINA_FAULT_PANIC, "made to crash with its shard");
 }

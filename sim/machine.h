@@ -66,6 +66,7 @@ typedef struct sim_shard {
     bool quarantined;
     bool broken; // and its operations do not end
     bool booted; // before, nothing is made to fail: a program that cannot boot does not start
+    bool struck; // its next break is made
     bool rebuilt;
     bool ended;
     bool told; // to shut down
@@ -134,6 +135,7 @@ void handlers_wrap(sim_shard *self);
 
 // check.c
 void check_begun(sim_shard *self, tina_handle who);
+void check_break(sim_shard *self, const tina_fault *fault);
 void check_tick(const sim_shard *self);
 void check_turn(tina_sim *sim);
 void check_end(tina_sim *sim);

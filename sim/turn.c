@@ -148,6 +148,7 @@ void shard_turn(sim_shard *self) {
     sim_note(&sim->world, SIM_TURN, self->number, tick.busy, tick.busy ? 0 : tick.until_ns);
     if (tick_failed(self, &tick) && (tick.broken || !self->told)) {
         sim_note(&sim->world, SIM_BREAK, self->number, tick.broken ? 1 : 0, 0);
+        check_break(self, tick.broken);
         shard_break(self);
         shard_disturb(self);
         return;
