@@ -11,8 +11,8 @@
 extern "C" {
 #endif
 
-// What the line on stderr begins with; then the place, relative to the program's beginning as
-// addr2line takes it, the same wherever it is loaded.
+// What the line on stderr begins with; then the place, relative to where the program, or the
+// library of it, is loaded, as addr2line takes it.
 #define SIM_FAULT_WORDS "fault at "
 
 // sim_faults_tell makes this process say so, unless somebody else, a sanitizer, is to be told.
