@@ -14,7 +14,7 @@ namespace {
 class Scenario : public testing::TestWithParam<const tina_scenario *> {};
 
 TEST_P(Scenario, HoldsAndRepeatsItself) {
-    tina::Simulate(*GetParam(), 100);
+    tina::Simulate(*GetParam(), 25);
 }
 
 // Events of the record, and marks among them, are also made after the last that is reported.
