@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/probe.h"
 #include "reactor/table.h"
 
 static bool op_is_canceled(const op_entry *op) {
@@ -68,6 +69,7 @@ static void recv_end(tina_reactor *reactor, uint32_t index, int32_t result, uint
     TINA_ASSERT(result < 0 || (uint32_t)result <= op->bytes);
     if (result == -ENOBUFS) {
         if (!op_is_canceled(op)) {
+            TINA_SIM_PROBE("a receive waits for a buffer");
             tina_buffers_await(reactor, index);
             return;
         }
@@ -96,6 +98,7 @@ static void send_end(tina_reactor *reactor, uint32_t index, int32_t result) {
     } else if (op_is_canceled(op)) {
         tina_completions_add(reactor, index, op->result);
     } else {
+        TINA_SIM_PROBE("a send goes on where it stopped");
         tina_ops_stage(reactor, index);
     }
 }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 
+#include "core/probe.h"
 #include "reactor/table.h"
 
 uint32_t tina_multishot_untaken_max(const tina_reactor *reactor, uint8_t kind) {
@@ -53,6 +54,7 @@ static void fd_keep(tina_reactor *reactor, uint32_t index, int32_t os_fd) {
     bool gone = owner_is_gone(reactor, &reactor->ops[index]);
     uint32_t fd = gone ? 0 : tina_fds_take(reactor, os_fd);
     if (fd == 0) {
+        TINA_SIM_PROBE("an accepted fd came for an owner that is gone, or to a full table");
         reactor->backend->close_now(reactor->self, os_fd);
         reactor->counters.fds_dropped++;
         return;
@@ -98,6 +100,7 @@ void tina_multishot_more(tina_reactor *reactor, uint32_t index, const tina_backe
 }
 
 static void op_pause(tina_reactor *reactor, uint32_t index) {
+    TINA_SIM_PROBE("a multishot op waits for its owner");
     reactor->ops[index].state = OP_PAUSED;
     reactor->counters.multishot_pauses++;
     tina_buffers_retry_ended(reactor, index);

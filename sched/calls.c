@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "core/probe.h"
 #include "sched/internal.h"
 #include "sched/links.h"
 
@@ -188,6 +189,7 @@ void call_abandon(tina_shard *shard, tina_isolate *caller) {
     }
     caller_release(shard, caller);
     if (shard->envelopes[envelope].flags & ENVELOPE_AWAY) {
+        TINA_SIM_PROBE("a call to another shard was given up");
         // The answer, when it comes, finds the place given to another.
         envelope_give(shard, envelope);
     } else if (shard->envelopes[envelope].flags & ENVELOPE_DELIVERED) {
@@ -374,6 +376,7 @@ void call_answered(tina_shard *shard, uint64_t call, const tina_message *item) {
     }
     tina_isolate *caller = place_caller(shard, call);
     if (!caller) {
+        TINA_SIM_PROBE("an answer came from another shard too late");
         COUNT(shard, answers_stale, 1);
         return;
     }
@@ -390,6 +393,7 @@ void call_answered(tina_shard *shard, uint64_t call, const tina_message *item) {
 // The asker's shard has begun anew: whatever becomes of this call, nobody is there to be told.
 void call_disowned(tina_shard *shard, uint32_t envelope) {
     tina_message *request = &shard->envelopes[envelope];
+    TINA_SIM_PROBE("a call was held whose shard began anew");
     TINA_ASSERT(request->flags & ENVELOPE_REMOTE);
     request->flags &= (uint16_t)~ENVELOPE_REMOTE;
     if (request->flags & ENVELOPE_DELIVERED) {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/probe.h"
 #include "sched/links.h"
 
 static void credits_list(tina_shard *shard, shard_link *link) {
@@ -67,8 +68,10 @@ uint32_t credit_take(tina_shard *shard, uint32_t peer, credit_use use, uint64_t 
     *failure = link->quarantined                                ? TINA_CALL_QUARANTINED
                : link->free_credit == NONE || link->life_untold ? TINA_CALL_NO_CREDIT
                                                                 : TINA_CALL_CHANNEL_FULL;
-    if (*failure != TINA_CALL_CHANNEL_FULL || (*item = link_claim(shard, peer)) == NULL)
+    if (*failure != TINA_CALL_CHANNEL_FULL || (*item = link_claim(shard, peer)) == NULL) {
+        TINA_SIM_PROBE("a shard could not be asked");
         return NONE;
+    }
     uint32_t taken = link->free_credit;
     credit_entry *credit = &link->credits[taken];
     TINA_ASSERT(credit->use == CREDIT_FREE);

@@ -4,6 +4,7 @@
 // microseconds. An op that the kernel never gives back (a disk in D state) makes a zombie of its
 // isolate: its slot is never used again, and its supervisor no longer waits for it.
 
+#include "core/probe.h"
 #include "sched/internal.h"
 
 #define ZOMBIE_AFTER_MS 5000u
@@ -13,6 +14,7 @@ static uint32_t now_ms(const tina_shard *shard) {
 }
 
 void drain_begin(tina_shard *shard, tina_isolate *ended) {
+    TINA_SIM_PROBE("an isolate ended with an op in flight");
     uint32_t index = isolate_index(shard, ended);
     ended->drain_since_ms = now_ms(shard);
     ended->drain_next = NONE;

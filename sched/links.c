@@ -3,6 +3,7 @@
 // Links to other shards: what arrives is put into mailboxes, what was staged is published.
 
 #include "sched/links.h"
+#include "core/probe.h"
 
 #include <string.h>
 
@@ -122,6 +123,7 @@ static arrival message_arrive(tina_shard *shard, uint32_t peer, const tina_messa
         return ARRIVED;
     }
     if (receiver->mail_count >= shard->types[receiver->type].mailbox_max) {
+        TINA_SIM_PROBE("a message from another shard found its mailbox full");
         COUNT(shard, arrivals_mailbox_full, 1);
         message_drop(shard, peer, item);
         return ARRIVED;
@@ -178,6 +180,7 @@ static void messages_receive(tina_shard *shard, uint32_t peer) {
             arrival became = plain ? message_arrive(shard, peer, &items[taken])
                                    : request_arrive(shard, peer, &items[taken]);
             if (became == NOT_NOW) {
+                TINA_SIM_PROBE("a message from another shard waits in its ring");
                 link->starved = true;
                 break;
             }

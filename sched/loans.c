@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "core/probe.h"
 #include "sched/links.h"
 
 static uint32_t entry_of(const tina_shard *shard, uint32_t lender, uint32_t index) {
@@ -34,6 +35,7 @@ void loan_end(tina_shard *shard, uint32_t index) {
 
 // loan_refuse is for a message whose receiver is not there.
 void loan_refuse(tina_shard *shard, uint32_t peer, const tina_message *item) {
+    TINA_SIM_PROBE("a lent buffer came for nobody");
     home_send(shard, peer, item->transfer, item->next);
 }
 
@@ -98,7 +100,9 @@ void loans_return(tina_shard *shard) {
         if (tina_pool_is_live(&shard->transfer_pool, i) && !shard->transfers[i].lent)
             tina_pool_give_slot(&shard->transfer_pool, i);
     for (uint32_t i = count; i < shard->transfer_entries; i++)
-        if (shard->transfers[i].borrowed)
+        if (shard->transfers[i].borrowed) {
+            TINA_SIM_PROBE("a shard began anew with a borrowed buffer");
             loan_end(shard, i);
+        }
     GAUGE(shard, transfers_in_use, shard->transfer_pool.live);
 }

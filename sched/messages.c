@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/probe.h"
 #include "sched/internal.h"
 
 void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t index) {
@@ -35,6 +36,7 @@ tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolat
         return TINA_SEND_MAILBOX_FULL;
     }
     if (from->sent_in_use >= shard->sender_share) {
+        TINA_SIM_PROBE("a sender had its share of the envelopes");
         COUNT(shard, sends_over_share, 1);
         return TINA_SEND_POOL_EMPTY;
     }

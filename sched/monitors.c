@@ -10,6 +10,7 @@
 // Those of shards are in peer_monitors.c: they stand in the list of the link in place of a watched
 // isolate's, and go back to their owner's list when their event is delivered.
 
+#include "core/probe.h"
 #include "sched/internal.h"
 #include "sched/links.h"
 
@@ -227,8 +228,10 @@ void monitors_late(tina_shard *shard, shard_link *link) {
     while (link->late_first != NONE) {
         uint32_t index = link->late_first;
         const monitor_entry *at = &shard->monitors[index];
-        if ((int64_t)(link->in->messages.consumer.head - at->position) < 0)
+        if ((int64_t)(link->in->messages.consumer.head - at->position) < 0) {
+            TINA_SIM_PROBE("an isolate's end waits for its messages");
             return;
+        }
         late_unlink(shard, index);
         monitor_owner_unlink(shard, index);
         down_append(shard, index, at->reason);
@@ -256,9 +259,10 @@ bool monitor_end(tina_shard *shard, tina_isolate *owner, tina_monitor monitor) {
         shard->monitors[ref.slot].owner != isolate_index(shard, owner))
         return false;
     const monitor_entry *at = &shard->monitors[ref.slot];
-    if (at->down)
+    if (at->down) {
+        TINA_SIM_PROBE("a monitor was ended whose event was not delivered");
         down_unlink(shard, owner, ref.slot);
-    else
+    } else
         monitor_owner_unlink(shard, ref.slot);
     if (!at->down || at->of_shard)
         who_unlink(shard, ref.slot);

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "core/probe.h"
 #include "sched/internal.h"
 #include "sched/links.h"
 
@@ -72,6 +73,7 @@ bool tina_shard_rebuild(tina_shard *shard) {
     if (!shard_clear(shard))
         return false;
     links_revive(shard);
+    TINA_SIM_PROBE("a shard began anew");
     tina_tree_start(shard->tree);
     COUNT(shard, rebuilds, 1);
     return true;

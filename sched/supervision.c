@@ -3,6 +3,7 @@
 // Between the tree, which decides, and the isolates: what happened to a child is reported here as
 // it happens, and what the tree wants done is done here, at one point of the tick.
 
+#include "core/probe.h"
 #include "sched/internal.h"
 #include "sched/layout.h"
 #include "sched/spec_tree.h"
@@ -120,6 +121,7 @@ static void step_kill(tina_shard *shard, const tina_tree_step *step) {
     TINA_ASSERT(!tina_handle_is_none(who)); // spawned is told as START is taken
     tina_isolate *child = &shard->types[tina_handle_type(who)].isolates[tina_handle_slot(who)];
     if (child->handle.bits == who.bits) {
+        TINA_SIM_PROBE("a child outlived its shutdown time");
         isolate_end(shard, child, (tina_exit_reason){TINA_EXIT_KILLED, 0});
         return;
     }
@@ -138,6 +140,7 @@ static const char *const cause_texts[] = {
 };
 
 static void gave_up_tell(tina_shard *shard, const tina_tree_step *step) {
+    TINA_SIM_PROBE("a group gave up");
     COUNT(shard, groups_given_up, 1);
     shard_log(shard, TINA_LOG_ERROR, "group %s ends: child %s %s", child_name(shard, step->node),
               child_name(shard, step->culprit), cause_texts[step->cause]);

@@ -4,6 +4,7 @@
 // own (one an op), so that setting one cannot fail. A fired timer stays in its entry until its
 // isolate handles it: firing needs no message.
 
+#include "core/probe.h"
 #include "sched/internal.h"
 
 static tina_timer name_of(tina_pool_ref ref) {
@@ -98,6 +99,7 @@ bool timer_cancel(tina_shard *shard, tina_isolate *owner, tina_timer timer) {
     if (entry->kind != TIMER_USER || entry->owner != isolate_index(shard, owner))
         return false;
     if (entry->state == TIMER_FIRED) {
+        TINA_SIM_PROBE("a timer that has fired was cancelled");
         fired_unlink(shard, owner, ref.slot);
     } else {
         tina_wheel_remove(&shard->wheel, ref.slot);
@@ -134,6 +136,7 @@ static void deadline_fire(tina_shard *shard, uint32_t index) {
         tina_reactor_set_companion(shard->reactor, id, 0);
         tina_reactor_cancel(shard->reactor, id, TINA_IO_TIMED_OUT);
     } else {
+        TINA_SIM_PROBE("a call timed out");
         TINA_ASSERT(owner->call_timer == index);
         owner->call_timer = NONE;
         call_end(shard, owner, TINA_CALL_TIMED_OUT);

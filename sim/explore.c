@@ -90,7 +90,8 @@ static int seeds_explore(const sim_explore_args *args) {
     totals_print(&totals, args->search.jobs);
     if (args->expected_within)
         return expectation_tell(args, first);
-    return totals.failures ? EXIT_FAILED : 0;
+    bool reached = !args->probes || sim_probes_print(&totals.probes);
+    return totals.failures || !reached ? EXIT_FAILED : 0;
 }
 
 static int seeds_verify(const sim_explore_args *args) {

@@ -35,6 +35,8 @@ const char sim_explore_help[] =
     "  --trace FILE           one seed, its events to a file\n"
     "  --replay FILE          the run of a trace again; tells the first line that differs\n"
     "  --expect-failure-within N  at most N seeds; exit code 1 when none of them fails\n"
+    "  --probes               which rare places of the code were reached; exit code 1 when one\n"
+    "                         never was\n"
     "what is told\n"
     "  --no-shrink            failures as they are found\n"
     "  --failures DIR         a file for each failure\n";
@@ -147,6 +149,12 @@ static const char *no_shrink_read(args_state *self, const char *value) {
     return NULL;
 }
 
+static const char *probes_read(args_state *self, const char *value) {
+    (void)value;
+    self->args->probes = true;
+    return NULL;
+}
+
 typedef struct args_option {
     const char *name;
     bool takes;
@@ -160,7 +168,8 @@ static const args_option options[] = {
     {"--trace", true, trace_read},       {"--replay", true, replay_read},
     {"--shrink", false, shrink_read},    {"--no-shrink", false, no_shrink_read},
     {"--failures", true, failures_read}, {"--expect-failure-within", true, expected_read},
-    {"--list", false, list_read},        {"--help", false, help_read},
+    {"--probes", false, probes_read},    {"--list", false, list_read},
+    {"--help", false, help_read},
 };
 
 static const args_option *option_find(const char *name) {

@@ -28,6 +28,7 @@ typedef struct sim_explore_args {
     const tina_scenario *scenarios[SIM_SCENARIOS_MAX]; // search.scenarios
     bool seeded;                                       // --seed was given
     bool shrink;
+    bool probes;              // each must have been reached
     uint64_t expected_within; // 0: no failure is expected
     const char *directory;    // for failures; or NULL
     const char *trace;

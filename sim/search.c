@@ -110,6 +110,7 @@ static void worker_one(search_state *self, search_slot *slot, uint64_t number) {
     sim_outcome_run(&plan, NULL, NULL, &failure.outcome);
     if (self->search->twice && failure.outcome.ran && !failure.outcome.failed)
         run_again(&plan, &failure.outcome);
+    sim_probes_take(&slot->totals.probes);
     slot->totals.runs++;
     slot->totals.events += failure.outcome.events;
     slot->totals.turns += failure.outcome.turns;
@@ -205,6 +206,7 @@ static void totals_sum(const search_state *self, sim_totals *totals) {
         totals->turns += one->turns;
         totals->virtual_ns += one->virtual_ns;
         totals->cpu_ns += one->cpu_ns;
+        sim_probes_add(&totals->probes, &one->probes);
     }
     totals->wall_ns = wall_ns() - self->begin_ns;
 }

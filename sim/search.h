@@ -9,6 +9,7 @@
 #define TINA_SIM_SEARCH_H
 
 #include "sim/attempt.h"
+#include "sim/probes.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,6 +38,7 @@ typedef struct sim_totals {
     uint64_t virtual_ns;
     uint64_t cpu_ns;
     uint64_t wall_ns;
+    sim_probes probes;
 } sim_totals;
 
 typedef struct sim_failure {
