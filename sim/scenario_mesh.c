@@ -31,6 +31,7 @@ typedef struct numbered {
     uint32_t sender;
     uint32_t number; // of those that this life of the receiver's was sent by this of the sender's
     uint32_t hops;   // that may follow
+    uint32_t unused; // what a message holds is hashed, padding too
 } numbered;
 
 typedef struct pair {

@@ -37,7 +37,8 @@ typedef struct note {
     tina_handle from;
     tina_handle to;
     content content;
-    uint32_t hops; // that may follow
+    uint32_t hops;   // that may follow
+    uint32_t unused; // what a message holds is hashed, padding too
 } note;
 
 typedef struct transfers {

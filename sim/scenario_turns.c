@@ -33,8 +33,9 @@ enum {
 };
 
 typedef struct flood {
-    uint64_t tick;  // of the shard that it was sent on
-    uint32_t shard; // that one
+    uint64_t tick;   // of the shard that it was sent on
+    uint32_t shard;  // that one
+    uint32_t unused; // what a message holds is hashed, padding too
 } flood;
 
 typedef struct one {
