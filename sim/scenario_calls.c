@@ -20,6 +20,7 @@
 #define CREDITS         16u // of each pair of shards, with so small a channel
 #define CALM_ANSWERS    8u
 #define LATE_TICKS      64u
+#define FILLERS         17u
 #define RESTS_UNTIL_ALL 16u // a server answers whom it keeps, within so many of its rests
 
 enum {
@@ -40,10 +41,11 @@ typedef enum mode {
 // Of a request and of its answer.
 typedef struct question {
     tina_handle from;
+    uint64_t answered_ns; // the world's
     uint32_t party;
     uint32_t number; // of the party's, from 1
     uint32_t mode;
-    uint32_t filler[19]; // all of them the number
+    uint32_t filler[FILLERS]; // all of them the number
 } question;
 
 _Static_assert(sizeof(question) <= TINA_PAYLOAD_BYTES_MAX, "fits");
@@ -70,6 +72,7 @@ typedef struct calls {
     uint32_t party_count;
     bool over;
     bool strict;                  // no request is lost on its way
+    uint64_t late_max_ns;         // until an answer comes; 0: that cannot be said
     uint64_t seen_ns[SHARDS_MAX]; // the last time a handler saw
     party_book parties[PARTY_COUNT];
 } calls;
@@ -123,8 +126,8 @@ static tina_effect party_ask(tina_ctx *ctx, const party *self, uint32_t server, 
                              uint64_t timeout_ns) {
     const calls *all = calls_of();
     party_book *book = &calls_of()->parties[self->number];
-    question asked = {tina_self(ctx), self->number, ++book->number, how, {0}};
-    for (uint32_t i = 0; i < 19; i++)
+    question asked = {tina_self(ctx), 0, self->number, ++book->number, how, {0}};
+    for (uint32_t i = 0; i < FILLERS; i++)
         asked.filler[i] = asked.number;
     tina_handle target = all->parties[server].who;
     tina_effect effect = tina_call(ctx, target, TAG_ASK, &asked, sizeof asked, timeout_ns);
@@ -171,6 +174,7 @@ static void answer_check(tina_ctx *ctx, const question *asked, tina_answer_resul
 
 static void question_answer(tina_ctx *ctx, kept_caller *kept, bool twice) {
     bool again = kept->answered;
+    kept->asked.answered_ns = tina_sim_now_ns(tina_sim_current());
     tina_answer_result result =
         tina_answer(ctx, kept->caller, TAG_ANSWER, &kept->asked, sizeof kept->asked);
     answer_check(ctx, &kept->asked, result, again);
@@ -222,6 +226,7 @@ static tina_effect server_asked(tina_ctx *ctx, party *self, const tina_message *
     default:
         break;
     }
+    came.asked.answered_ns = tina_sim_now_ns(tina_sim_current());
     return tina_reply(ctx, TAG_ANSWER, &came.asked, sizeof came.asked);
 }
 
@@ -277,13 +282,17 @@ static void party_answered(tina_ctx *ctx, party_book *book, const tina_message *
     question answer;
     memcpy(&answer, m->payload, sizeof answer);
     bool whole = m->payload_bytes == sizeof answer;
-    for (uint32_t i = 0; i < 19; i++)
+    for (uint32_t i = 0; i < FILLERS; i++)
         whole = whole && answer.filler[i] == answer.number;
     if (!whole || answer.number != book->open.number ||
         !handles_equal(answer.from, tina_self(ctx)) || !handles_equal(m->from, book->open.target) ||
         !handles_equal(m->to, tina_self(ctx)))
         tina_sim_fail(tina_sim_current(), "calls answer", "party %u asked %u and was answered %u",
                       answer.party, book->open.number, answer.number);
+    uint64_t took_ns = tina_sim_now_ns(tina_sim_current()) - answer.answered_ns;
+    if (calls_of()->late_max_ns && took_ns > calls_of()->late_max_ns)
+        tina_sim_fail(tina_sim_current(), "calls late", "party %u: an answer came after %llu ns",
+                      answer.party, (unsigned long long)took_ns);
     if (tina_sim_is_calm(tina_sim_current()))
         book->calm_answers++;
 }
@@ -423,7 +432,11 @@ static const tina_spec spec = {
 static void calls_begin(tina_sim *sim, void *state) {
     calls *self = state;
     self->party_count = tina_sim_shard_count(sim) * PARTIES;
-    self->strict = tina_sim_world(sim)->settings.wire_loss_ppm == 0;
+    const tina_sim_settings *settings = &tina_sim_world(sim)->settings;
+    self->strict = settings->wire_loss_ppm == 0;
+    // Where nothing but wires and turns takes time.
+    if (settings->pause_ppm == 0 && settings->death_ppm == 0 && settings->wire_clog_ppm == 0)
+        self->late_max_ns = settings->wire_ns + LATE_TICKS * ((settings->turn_ns + 1) << 6);
 }
 
 // A shard that ticks and has seen the time ends the call soon.
