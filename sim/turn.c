@@ -157,7 +157,9 @@ void shard_turn(sim_shard *self) {
         tina_sim_fail(sim, "boot", "shard %u: a child could not be started at boot", self->number);
     check_tick(self);
     self->booted = self->booted || !tick.busy;
-    self->ended = self->ended || (self->told && tick.ended);
+    // What a peer still asks for may begin, and must end, after all had ended here.
+    if (self->told && !self->quarantined)
+        self->ended = tick.ended;
     wires_unblock(sim, self->number);
     uint64_t until_ns = tick.until_ns;
     if (self->told && !self->ended && self->deadline_ns < until_ns)
