@@ -407,7 +407,10 @@ TEST(Connection, WhatACrashedOneHeldIsTakenBack) {
     Site site(server);
     for (int i = 0; i < 20; i++) {
         Client client(site);
-        EXPECT_EQ(client.ask("GET /crash HTTP/1.1\r\nHost: h\r\n\r\n"), "<end>");
+        string answer = client.ask("GET /crash HTTP/1.1\r\nHost: h\r\n\r\n");
+        EXPECT_EQ(StatusOf(answer), "500");
+        EXPECT_TRUE(EndsWith(answer, "<end>"));
+        client.close();
         Client next(site);
         EXPECT_EQ(StatusOf(next.ask(kGet)), "200");
         next.close();
@@ -451,7 +454,7 @@ TEST(Listener, FindsASlotThatACrashFreed) {
     Client first(site);
     Client second(site);
     second.send(kGet);
-    EXPECT_EQ(first.ask("GET /crash HTTP/1.1\r\nHost: h\r\n\r\n"), "<end>");
+    EXPECT_EQ(StatusOf(first.ask("GET /crash HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
     site.harness->Sleep(kSecond / 5);
     EXPECT_EQ(StatusOf(second.take()), "200");
 }

@@ -17,7 +17,7 @@ typedef struct refusal {
 static tina_effect last_send(tina_ctx *ctx, refusal *self, tina_bytes text);
 static tina_effect inherit(tina_ctx *ctx, refusal *self, const tina_heir_args *args);
 static tina_effect drop(tina_ctx *ctx, refusal *self);
-static tina_effect end(tina_ctx *ctx, refusal *self);
+static void context_end(tina_ctx *ctx, refusal *self);
 
 // Without a date: RFC 9110 §6.6.1 lets a 5xx do without.
 tina_bytes http_unavailable(void) {
@@ -72,10 +72,11 @@ static tina_effect inherit(tina_ctx *ctx, refusal *self, const tina_heir_args *a
 static tina_effect refusal_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
     refusal *self = self_;
     bool sent = m->tag == TINA_IO_SEND_DONE && m->io.result > 0;
+    context_end(ctx, self); // all that was in it is sent, or never will be
     if (sent && tina_socket_shutdown(ctx, self->fd, TINA_SHUTDOWN_WRITE) < 0)
-        return end(ctx, self);
+        return tina_done();
     bool dropped = m->tag == TINA_IO_RECV_DONE && m->io.result > 0;
-    return sent || dropped ? drop(ctx, self) : end(ctx, self);
+    return sent || dropped ? drop(ctx, self) : tina_done();
 }
 
 // What the client has sent is read for a while: a close with bytes unread would be a reset, which
@@ -83,15 +84,14 @@ static tina_effect refusal_handle(tina_ctx *ctx, void *self_, const tina_message
 static tina_effect drop(tina_ctx *ctx, refusal *self) {
     uint64_t now_ns = tina_now_ns(ctx);
     if (self->deadline_ns <= now_ns)
-        return end(ctx, self);
+        return tina_done();
     return tina_io(tina_op_within(tina_op_recv(self->fd, 4096), self->deadline_ns - now_ns));
 }
 
-static tina_effect end(tina_ctx *ctx, refusal *self) {
+static void context_end(tina_ctx *ctx, refusal *self) {
     if (self->context != HTTP_CONTEXT_NONE)
         http_context_return(tina_shard_memory(ctx), self->context);
     self->context = HTTP_CONTEXT_NONE;
-    return tina_done();
 }
 
 const tina_isolate_type http_refusal_type = {
