@@ -12,6 +12,17 @@ tina_handle tina_self(const tina_ctx *ctx) {
     return ctx->self->handle;
 }
 
+bool tina_lives(const tina_ctx *ctx, tina_handle who) {
+    uint32_t type = tina_handle_type(who);
+    uint32_t slot = tina_handle_slot(who);
+    const tina_shard *shard = ctx->shard;
+    if (tina_handle_is_none(who) || tina_handle_shard(who) != shard->number ||
+        type >= shard->type_count || slot >= shard->types[type].slot_count)
+        return false;
+    const tina_isolate *found = &shard->types[type].isolates[slot];
+    return found->handle.bits == who.bits || found->state == ISOLATE_DRAINING;
+}
+
 uint64_t tina_now_ns(const tina_ctx *ctx) {
     return ctx->shard->now.monotonic_ns;
 }

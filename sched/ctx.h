@@ -21,6 +21,11 @@ extern "C" {
 
 tina_handle tina_self(const tina_ctx *ctx);
 
+// tina_lives returns whether an isolate of this shard has that handle, or, when it has ended, ops
+// of one in its slot are still under way, which may yet touch memory. Of other shards only monitors
+// tell.
+bool tina_lives(const tina_ctx *ctx, tina_handle who);
+
 // tina_now_ns returns the tick's monotonic time: one reading a tick, the same for all its handlers.
 uint64_t tina_now_ns(const tina_ctx *ctx);
 

@@ -66,6 +66,31 @@ TEST(Monitor, TellsWhoEndedAndWhy) {
     }
 }
 
+TEST(Lives, OnlyWhoHasNotEnded) {
+    Watch watch;
+    bool lived = false;
+    bool lives = true;
+    watch.child.init = [&](tina_ctx *, tina_bytes) { return tina_done(); };
+    auto init = watch.watcher.init;
+    watch.watcher.init = [&](tina_ctx *ctx, tina_bytes args) {
+        tina_effect effect = init(ctx, args);
+        lived = tina_lives(ctx, watch.child_handle) && tina_lives(ctx, tina_self(ctx));
+        EXPECT_FALSE(tina_lives(ctx, tina_handle_none()));
+        EXPECT_FALSE(tina_lives(ctx, tina_handle_make(3, 0, 1, 77)));   // another shard's
+        EXPECT_FALSE(tina_lives(ctx, tina_handle_make(0, 99, 1, 77)));  // no type
+        EXPECT_FALSE(tina_lives(ctx, tina_handle_make(0, 0, 9999, 1))); // no slot
+        return effect;
+    };
+    watch.watcher.handle = [&](tina_ctx *ctx, const tina_message *) {
+        lives = tina_lives(ctx, watch.child_handle);
+        return tina_receive();
+    };
+    Harness h(watch.play.spec);
+    h.Settle();
+    EXPECT_TRUE(lived);
+    EXPECT_FALSE(lives);
+}
+
 TEST(Monitor, OfTheDeadTellsAtOnce) {
     Watch watch;
     watch.watcher.init = [&](tina_ctx *ctx, tina_bytes) {
