@@ -112,7 +112,8 @@ static turn context_turn(http_shard *shard, http_context *context) {
     case HTTP_PARSE_HEAD:
         return head_admit(shard, context);
     case HTTP_PARSE_ROOM:
-        return http_room_take(shard, context) ? TURN_ON : refuse(shard, context, 503);
+        return http_room_take(shard, context, context->request.ctx) ? TURN_ON
+                                                                    : refuse(shard, context, 503);
     case HTTP_PARSE_PIECE:
         return piece_take(shard, context);
     case HTTP_PARSE_WHOLE:

@@ -68,11 +68,23 @@ http_step get_crash(http_request *req, http_response *res) {
     return http_text(res, 200, "never sent");
 }
 
+// ... and nothing can be answered instead of what has been sent.
+http_step get_crash_late(http_request *, http_response *res) {
+    http_stream_begin(res, 200, "text/plain", HTTP_BYTES_UNKNOWN);
+    http_write(res, "so far", 6);
+    return http_stream(res, get_crash);
+}
+
 const http_route routes[] = {
-    {HTTP_GET, "/", get_index, 0},          {HTTP_GET, "/users/:id", get_user, 0},
-    {HTTP_POST, "/echo", post_echo, 0},     {HTTP_POST, "/small", post_echo, 100},
-    {HTTP_GET, "/big", get_big, 0},         {HTTP_GET, "/nothing", get_nothing, 0},
-    {HTTP_GET, "/much", get_too_much, 0},   {HTTP_GET, "/crash", get_crash, 0},
+    {HTTP_GET, "/", get_index, 0},
+    {HTTP_GET, "/users/:id", get_user, 0},
+    {HTTP_POST, "/echo", post_echo, 0},
+    {HTTP_POST, "/small", post_echo, 100},
+    {HTTP_GET, "/big", get_big, 0},
+    {HTTP_GET, "/nothing", get_nothing, 0},
+    {HTTP_GET, "/much", get_too_much, 0},
+    {HTTP_GET, "/crash", get_crash, 0},
+    {HTTP_GET, "/crash-late", get_crash_late, 0},
     {HTTP_GET, "/scratch", get_scratch, 0},
 };
 
@@ -419,6 +431,25 @@ TEST(Connection, WhatACrashedOneHeldIsTakenBack) {
     EXPECT_EQ(counters->contexts_lost, 20u);
     EXPECT_EQ(counters->contexts_in_use, 0u);
     EXPECT_EQ(counters->connections_in_use, 0u);
+    EXPECT_EQ(counters->contexts_exhausted, 0u);
+}
+
+// The slots of those that crashed are not the next to be used, and one that is has no context.
+TEST(Connection, WhatCrashedOnesHeldIsTakenBackWhenThereIsNoOther) {
+    http_server server = {};
+    server.connection_count = 6;
+    server.context_count = 2;
+    Site site(server);
+    Client kept[3] = {Client(site), Client(site), Client(site)};
+    EXPECT_EQ(StatusOf(kept[2].ask(kGet)), "200");
+    for (uint32_t i = 0; i < 2; i++) {
+        string begun = kept[i].ask("GET /crash-late HTTP/1.1\r\nHost: h\r\n\r\n");
+        EXPECT_TRUE(EndsWith(begun, "so far\r\n<end>")) << begun;
+        EXPECT_EQ(counters->contexts_in_use, i + 1);
+    }
+    EXPECT_EQ(StatusOf(kept[2].ask(kGet)), "200");
+    EXPECT_EQ(counters->contexts_lost, 2u);
+    EXPECT_EQ(counters->contexts_in_use, 0u);
     EXPECT_EQ(counters->contexts_exhausted, 0u);
 }
 

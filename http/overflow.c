@@ -60,7 +60,7 @@ static tina_effect inherit(tina_ctx *ctx, refusal *self, const tina_heir_args *a
                                "Connection: close\r\n\r\n";
     http_shard *shard = tina_shard_memory(ctx);
     self->fd = args->fd;
-    self->context = http_context_inherit(shard, tina_handle_slot(args->dead));
+    self->context = http_context_inherit(shard, args->dead, tina_self(ctx));
     if (self->context == HTTP_CONTEXT_NONE)
         return tina_done(); // the runtime closes the socket
     http_context *context = http_context_of(shard, self->context);

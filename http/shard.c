@@ -7,6 +7,7 @@
 
 typedef struct shard_layout {
     uint64_t router_at;
+    uint64_t holders_at;
     uint64_t context_free_at;
     uint64_t room_free_at;
     uint64_t slots_at;
@@ -45,6 +46,7 @@ http_shard *http_shard_open(tina_ctx *ctx, http_program *program) {
     shard->log.halves[1] = shard->log.halves[0] + shard->log.half_bytes;
     shard->contexts = base + layout.contexts_at;
     shard->context_stride = layout.context_stride;
+    shard->holders = (tina_handle *)(base + layout.holders_at);
     shard->context_free = (uint32_t *)(base + layout.context_free_at);
     shard->context_free_count = server->context_count;
     for (uint32_t i = 0; i < server->context_count; i++)
@@ -85,6 +87,8 @@ static shard_layout layout_of(const http_program *program) {
     uint64_t at = tina_align_up(sizeof(http_shard), 64);
     layout.router_at = at;
     at = tina_align_up(at + http_router_bytes(&server->routes), 64);
+    layout.holders_at = at;
+    at += (uint64_t)server->context_count * sizeof(tina_handle);
     layout.context_free_at = at;
     at += (uint64_t)server->context_count * sizeof(uint32_t);
     layout.room_free_at = at;
@@ -179,14 +183,37 @@ uint32_t http_shard_load(const http_shard *shard, uint32_t peer) {
     return live + (coming > 0 ? (uint32_t)coming : 0);
 }
 
+// What dead isolates hold. A connection's slot may not be used again for long, and by then those in
+// use could have run out of contexts. O(contexts), and only when somebody has crashed since.
+static void lost_take(http_shard *shard, tina_ctx *ctx) {
+    tina_shard_counters counters;
+    (void)tina_counters(ctx, tina_shard_number(ctx), &counters);
+    if (counters.crashed == shard->crashes_seen)
+        return;
+    shard->crashes_seen = counters.crashed;
+    for (uint32_t i = 0; i < shard->program->server.context_count; i++) {
+        tina_handle holder = shard->holders[i];
+        if (tina_handle_is_none(holder) || tina_lives(ctx, holder))
+            continue;
+        http_connection_slot *slot = &shard->slots[tina_handle_slot(holder)];
+        if (slot->context == i)
+            slot->context = HTTP_CONTEXT_NONE;
+        http_context_return(shard, i);
+        shard->counters.contexts_lost++;
+    }
+}
+
 http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx) {
     TINA_ASSERT(shard->slots[slot].context == HTTP_CONTEXT_NONE);
+    if (shard->context_free_count == 0)
+        lost_take(shard, ctx);
     if (shard->context_free_count == 0) {
         shard->counters.contexts_exhausted++;
         return NULL;
     }
     uint32_t index = shard->context_free[--shard->context_free_count];
     shard->slots[slot].context = index;
+    shard->holders[index] = tina_self(ctx);
     shard->counters.contexts_in_use++;
     const http_server *server = &shard->program->server;
     http_context *context = context_at(shard, index);
@@ -234,18 +261,21 @@ void http_context_give(http_shard *shard, uint32_t slot) {
 void http_context_return(http_shard *shard, uint32_t index) {
     http_room_give(shard, context_at(shard, index));
     shard->context_free[shard->context_free_count++] = index;
+    shard->holders[index] = tina_handle_none();
     shard->counters.contexts_in_use--;
 }
 
-uint32_t http_context_inherit(http_shard *shard, uint32_t slot) {
+uint32_t http_context_inherit(http_shard *shard, tina_handle dead, tina_handle heir) {
+    uint32_t slot = tina_handle_slot(dead);
     uint32_t index = shard->slots[slot].context;
-    if (index == HTTP_CONTEXT_NONE)
+    if (index == HTTP_CONTEXT_NONE || shard->holders[index].bits != dead.bits)
         return HTTP_CONTEXT_NONE; // another connection has the slot
     http_context *context = context_at(shard, index);
     if (!context->handling || context->begun || context->out_bytes > HTTP_BATCH_BYTES)
         return HTTP_CONTEXT_NONE;
     context->out = (uint8_t *)context + context_out_at(shard->program); // it may be overwritten
     shard->slots[slot].context = HTTP_CONTEXT_NONE;
+    shard->holders[index] = heir;
     shard->counters.contexts_lost++;
     return index;
 }
@@ -254,8 +284,10 @@ http_context *http_context_of(const http_shard *shard, uint32_t index) {
     return context_at(shard, index);
 }
 
-bool http_room_take(http_shard *shard, http_context *context) {
+bool http_room_take(http_shard *shard, http_context *context, tina_ctx *ctx) {
     TINA_ASSERT(context->room == 0);
+    if (shard->room_free_count == 0)
+        lost_take(shard, ctx);
     if (shard->room_free_count == 0) {
         shard->counters.bodies_exhausted++;
         return false;

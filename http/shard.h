@@ -98,6 +98,8 @@ struct http_shard {
     uint64_t all_methods; // that any route has
     uint8_t *contexts;
     uint64_t context_stride;
+    tina_handle *holders;   // of each context; none: it is free
+    uint64_t crashes_seen;  // of the shard's isolates, when dead holders were last looked for
     uint32_t *context_free; // a stack of indices, so that warm memory is used first
     uint32_t context_free_count;
     uint8_t *rooms; // for large bodies, room_stride each
@@ -154,7 +156,7 @@ uint32_t http_shard_load(const http_shard *shard, uint32_t peer);
 // http_context_inherit takes the context from a connection that crashed in a handler before a byte
 // of its response was made, and returns its index; or HTTP_CONTEXT_NONE. What lies in out has not
 // been sent then. http_context_return gives it back.
-uint32_t http_context_inherit(http_shard *shard, uint32_t slot);
+uint32_t http_context_inherit(http_shard *shard, tina_handle dead, tina_handle heir);
 http_context *http_context_of(const http_shard *shard, uint32_t index);
 void http_context_return(http_shard *shard, uint32_t index);
 
@@ -163,7 +165,7 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
 void http_context_give(http_shard *shard, uint32_t slot);
 
 // http_room_take gives the context room for its parser's body; false when all is in use.
-bool http_room_take(http_shard *shard, http_context *context);
+bool http_room_take(http_shard *shard, http_context *context, tina_ctx *ctx);
 void http_room_give(http_shard *shard, http_context *context);
 
 #ifdef __cplusplus
