@@ -362,7 +362,9 @@ static void handler_prepare(http_context *context) {
     request->path = NULL;
     http_response_move(&context->response, context->out + context->out_bytes);
     context->response.body_left = body_is_left(&context->parser);
-    context->response.close = context->response.close || context->last;
+    // A response whose head has left cannot say that it is the last: the next one can, and requests
+    // that came meanwhile are answered.
+    context->response.close = context->response.close || (context->last && !context->begun);
 }
 
 static turn step_take(http_shard *shard, http_context *context, http_step step) {

@@ -29,7 +29,18 @@ http_route route(const char *pattern, http_handler handler) {
     return made;
 }
 
-const http_route routes[] = {route("/", get), route("/healthz", http_answer_live),
+http_step wait_end(http_request *, http_response *response) {
+    return http_end(response);
+}
+
+http_step wait(http_request *, http_response *response) {
+    http_stream_begin(response, 200, "text/plain", HTTP_BYTES_UNKNOWN);
+    http_write(response, "so far", 6);
+    return http_wait(response, wait_end, kSecond);
+}
+
+const http_route routes[] = {route("/", get), route("/wait", wait),
+                             route("/healthz", http_answer_live),
                              route("/readyz", http_answer_ready)};
 
 string ask(Site &site, const string &path) {
@@ -117,6 +128,43 @@ TEST(Drain, ALameDuckThatIsFullOrCannotAcceptStopsInTime) {
         site.harness->Sleep(3 * kSecond);
         EXPECT_TRUE(site.harness->Settle().ended);
     }
+}
+
+// It was read before the close was sent, and nothing had told its client that there would be one.
+TEST(Drain, AnswersWhatCameBehindAResponseThatIsUnderWay) {
+    Site site(HTTP_ROUTES(routes), lame(0));
+    Client client(site);
+    string begun = client.ask("GET /wait HTTP/1.1\r\nHost: h\r\n\r\n"
+                              "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(EndsWith(begun, "so far\r\n"));
+    EXPECT_EQ(begun.find("Connection: close"), string::npos);
+    tina_shard_shutdown(site.harness->shard());
+    site.harness->Settle();
+    string answer = client.take();
+    EXPECT_EQ(answer.substr(0, 5), "0\r\n\r\n");
+    EXPECT_EQ(StatusOf(answer.substr(5)), "200");
+    EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
+    EXPECT_TRUE(EndsWith(answer, "hello\n<end>"));
+    client.close();
+    EXPECT_TRUE(site.harness->Settle().ended);
+}
+
+// A slot is taken by who waited for it, when the next response has said so.
+TEST(Full, AResponseThatIsUnderWayIsNotTheLast) {
+    http_server server = lame(0);
+    server.connection_count = 1;
+    Site site(HTTP_ROUTES(routes), server);
+    Client first(site);
+    first.ask("GET /wait HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    Client second(site);
+    site.harness->Sleep(kSecond + 1);
+    string answer = first.take();
+    EXPECT_EQ(StatusOf(answer.substr(5)), "200");
+    EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
+    EXPECT_TRUE(EndsWith(answer, "hello\n<end>"));
+    first.close();
+    EXPECT_EQ(StatusOf(second.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n")), "200");
+    second.close();
 }
 
 } // namespace
