@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "http/sim_scenarios.h"
+
+const tina_scenario *const http_scenarios[] = {
+    &http_scenario_keepalive,
+    NULL,
+};

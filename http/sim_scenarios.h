@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The server's scenarios, by name.
+
+#ifndef TINA_HTTP_SIM_SCENARIOS_H
+#define TINA_HTTP_SIM_SCENARIOS_H
+
+#include "sim/sim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern const tina_scenario http_scenario_keepalive;
+
+// All of them; the last is NULL.
+extern const tina_scenario *const http_scenarios[];
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

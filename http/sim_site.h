@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// For scenarios: a server in a simulated world, whose routes answer what can be foretold, and what
+// is asked of it.
+//
+//     sim_ask ─▶ request on the wire ─▶ server ─▶ response, each byte of which follows from the ask
+
+#ifndef TINA_HTTP_SIM_SITE_H
+#define TINA_HTTP_SIM_SITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/http.h"
+#include "sim/sim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SIM_SITE_SHARDS_MAX 3u
+#define SIM_SITE_HOSTS      4u
+#define SIM_ASK_BYTES_MAX   16384u // of a request on the wire
+
+typedef enum sim_ask_kind {
+    SIM_ASK_TEXT = 0, // a body of `bytes`
+    SIM_ASK_ECHO,     // the request's body comes back
+    SIM_ASK_CHUNKED,  // ... which came in chunks
+    SIM_ASK_STREAM,   // ... piece by piece
+    SIM_ASK_CHUNKS,   // a body of `bytes` in chunks
+    SIM_ASK_FILE,     // a file of the disk's
+    SIM_ASK_STATIC,   // memory that is not copied
+    SIM_ASK_WAIT,     // after `wait_ms`
+    SIM_ASK_EVENTS,   // a chunk every `wait_ms`, `bytes` in all
+    SIM_ASK_KINDS,
+    SIM_ASK_PANIC, // the handler crashes: 500 or no answer, and the connection ends
+} sim_ask_kind;
+
+typedef struct sim_ask {
+    uint32_t id; // no other's
+    uint32_t kind;
+    uint32_t bytes; // of the body
+    uint32_t wait_ms;
+    bool closes; // says Connection: close
+} sim_ask;
+
+// What a scenario's state begins with.
+typedef struct sim_site {
+    http_server server;
+    tina_address address;
+    uint32_t hosts[SIM_SITE_HOSTS];
+    const http_counters *counters[SIM_SITE_SHARDS_MAX]; // NULL until the shard has begun
+    uint64_t panics;                                    // of SIM_ASK_PANIC
+    uint32_t next_id;
+} sim_site;
+
+// The one site's spec, for scenarios.
+extern http_program sim_site_program;
+
+// sim_site_open fills in what *server leaves open, makes the site's hosts and files, and the spec.
+// For a scenario's begin, whose state is *site.
+void sim_site_open(tina_sim *sim, sim_site *site, const http_server *server);
+
+// sim_site_server draws the numbers of a server: few slots, any spread, any overflow.
+http_server sim_site_server(tina_sim *sim);
+
+// sim_site_trouble grows whenever something happens that may cost a connection, or an answer; in
+// order: everybody who brings connections to their shard is at work. A visit that begins in order
+// and meets no trouble must go well.
+uint64_t sim_site_trouble(tina_sim *sim);
+bool sim_site_in_order(tina_sim *sim);
+
+// sim_ask_draw draws an ask of up to `bytes`.
+sim_ask sim_ask_draw(tina_sim *sim, sim_site *site, uint32_t bytes);
+
+// sim_ask_write writes the request and returns its length.
+uint32_t sim_ask_write(const sim_ask *ask, uint8_t out[SIM_ASK_BYTES_MAX]);
+
+// The body of its answer.
+uint32_t sim_ask_body_bytes(const sim_ask *ask);
+uint8_t sim_ask_body_at(const sim_ask *ask, uint32_t at);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
