@@ -492,6 +492,7 @@ const tina_scenario tina_scenario_calls = {
     .shards_min = 1,
     .shards_max = SHARDS_MAX,
     .faults_ns = 1000000000,
+    .liveness_ns = 60000000000,
     .state_bytes = sizeof(calls),
     .begin = calls_begin,
     .done = calls_done,

@@ -499,6 +499,7 @@ const tina_scenario tina_scenario_mesh = {
     .shards_min = 1,
     .shards_max = SHARDS_MAX,
     .faults_ns = 1000000000,
+    .liveness_ns = 60000000000,
     .state_bytes = sizeof(mesh),
     .begin = mesh_begin,
     .done = mesh_done,

@@ -435,6 +435,7 @@ const tina_scenario tina_scenario_spawn = {
     .shards_min = 1,
     .shards_max = SHARDS_MAX,
     .faults_ns = 500000000,
+    .liveness_ns = 60000000000,
     .state_bytes = sizeof(births),
     .begin = births_begin,
     .done = births_done,

@@ -347,6 +347,7 @@ const tina_scenario tina_scenario_timers = {
     .shards_min = 1,
     .shards_max = SHARDS_MAX,
     .faults_ns = 500000000,
+    .liveness_ns = 60000000000,
     .state_bytes = sizeof(clocks),
     .begin = clocks_begin,
     .done = clocks_done,

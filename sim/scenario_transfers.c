@@ -324,6 +324,7 @@ const tina_scenario tina_scenario_transfers = {
     .shards_min = 1,
     .shards_max = SHARDS_MAX,
     .faults_ns = 500000000,
+    .liveness_ns = 60000000000,
     .state_bytes = sizeof(transfers),
     .begin = transfers_begin,
     .done = transfers_done,

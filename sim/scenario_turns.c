@@ -321,6 +321,7 @@ const tina_scenario tina_scenario_turns = {
     .shards_min = 1,
     .shards_max = SHARDS_MAX,
     .faults_ns = 5000000,
+    .liveness_ns = 60000000000,
     .state_bytes = sizeof(turns),
     .done = turns_done,
 };
