@@ -2,7 +2,7 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_binary")
 
-def planted_bug(name, source, within, deps, scenario = "all"):
+def planted_bug(name, source, within, deps, mechanism, scenario = "all"):
     """A program of all scenarios with one patch applied, and a test that it fails.
 
     The patched file is linked before the library that has the original, so that this one is never
@@ -13,8 +13,11 @@ def planted_bug(name, source, within, deps, scenario = "all"):
       source: label of the .c file that is patched.
       within: how many seeds it takes at the most to find it.
       deps: labels of the library of the source and of those that it includes from.
+      mechanism: what it breaks, in a few words, for the table that ./table prints.
       scenario: which scenario shows it.
     """
+    if not mechanism:
+        fail("%s: say what it breaks" % name)
     patched = "%s_%s" % (name, source.split(":")[-1])
     native.genrule(
         name = name + "_source",
