@@ -24,6 +24,7 @@ static bool route_accepted(const http_route *route, char *sentence);
 static void route_measure(http_program *program, const http_route *route);
 static void room_measure(http_program *program);
 static bool spec_fill(http_program *program, char *sentence);
+static void spec_size(tina_spec *spec, const http_server *server);
 static bool refuse(char *sentence, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 bool http_server_spec(const http_server *server, http_program *program,
@@ -161,6 +162,22 @@ static void room_measure(http_program *program) {
         server->large_body_count = 0; // all fit behind their heads
 }
 
+// What a connection may have besides its struct, the shard's record of it and its one op, it has
+// only with a context: an idle one sends nothing, sets no timer and monitors nobody. So these
+// follow from how many requests there may be at once, and with the defaults' 1,024 of both they
+// are the defaults of a tina_spec.
+static void spec_size(tina_spec *spec, const http_server *server) {
+    uint64_t busy = 0;
+    for (uint32_t i = 0; i < spec->type_count; i++)
+        busy += spec->types[i].slot_count != 0 ? spec->types[i].slot_count : 1;
+    uint32_t idle = server->connection_count - server->context_count;
+    busy -= idle;
+    spec->message_count = (uint32_t)(busy < 256 ? 1024 : busy < 16384 ? 4 * busy : 65536);
+    spec->monitor_count = (uint32_t)(busy < 64 ? 64 : busy);
+    spec->timer_count = (uint32_t)(busy < 32 ? 64 : 2 * busy);
+    spec->op_count = 2 * spec->fd_count - idle;
+}
+
 static bool spec_fill(http_program *program, char *sentence) {
     const http_server *server = &program->server;
     tina_spec *spec = &program->spec;
@@ -197,6 +214,7 @@ static bool spec_fill(http_program *program, char *sentence) {
     // other shards may have under way.
     spec->fd_count = server->connection_count + server->context_count + 64 + HTTP_REFUSALS +
                      (shards > 1 ? HANDED_OVER_FDS : 0);
+    spec_size(spec, server);
     spec->path_count = program->files ? FILES_OPENING : 0;
     spec->scratch_bytes = http_scratch_bytes(server) + 65536;
     uint64_t memory = http_shard_bytes(program);
