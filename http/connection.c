@@ -31,15 +31,17 @@
 // moves.
 #define SEND_BYTES_MAX 262144u
 
-#define SECOND_NS UINT64_C(1000000000)
+#define SECOND_NS      UINT64_C(1000000000)
+#define PLACE_RETRY_NS UINT64_C(1000000)
 
 typedef enum connection_state {
     CONNECTION_IDLE = 0, // receiving; no context
     CONNECTION_READING,  // receiving; the context holds a part of a request
     CONNECTION_SENDING, // `sending` is what is left; context's output, or static when there is none
     CONNECTION_FILE,    // an op on the context's file
-    CONNECTION_WAITING, // for anything, for the context's handler; all is sent
-    CONNECTION_CALLING, // for the outcome of a call
+    CONNECTION_PLACELESS, // that op found no place; until the context's timer
+    CONNECTION_WAITING,   // for anything, for the context's handler; all is sent
+    CONNECTION_CALLING,   // for the outcome of a call
     CONNECTION_LINGERING, // receiving and dropping; no context
 } connection_state;
 
@@ -89,6 +91,8 @@ static tina_effect send_begin(connection *self);
 static tina_effect send_rest(const connection *self);
 static tina_effect file_next(connection *self);
 static tina_effect file_done(tina_ctx *ctx, connection *self, const tina_message *m);
+static tina_effect place_await(tina_ctx *ctx, connection *self);
+static tina_effect place_retry(connection *self);
 static void context_end(tina_ctx *ctx, connection *self);
 static tina_effect finish(tina_ctx *ctx, connection *self);
 static tina_effect linger(tina_ctx *ctx, connection *self);
@@ -120,8 +124,9 @@ static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_mess
     case TINA_IO_SENDFILE_DONE:
     case TINA_IO_CLOSE_DONE:
         return file_done(ctx, self, m);
-    case TINA_YIELDED: // the op on the file had no place yet
-        return file_next(self);
+    case TINA_TIMER:
+    case TINA_YIELDED:
+        return place_retry(self);
     case TINA_SHUTDOWN:
         return told_to_shut_down(ctx, self);
     default:
@@ -137,6 +142,9 @@ static bool is_own(const connection *self, const tina_message *m) {
         return true;
     if (self->watching && m->tag == TINA_IO_RECV_DONE)
         return m->io.id.bits == self->watch.bits;
+    if (self->state == CONNECTION_PLACELESS)
+        return m->tag == TINA_YIELDED ||
+               (m->tag == TINA_TIMER && m->timer.timer.bits == self->context->timer.bits);
     bool receives =
         self->waited && self->state != CONNECTION_SENDING && self->state != CONNECTION_FILE;
     return !receives && self->state != CONNECTION_CALLING;
@@ -251,6 +259,8 @@ static tina_effect told_to_shut_down(tina_ctx *ctx, connection *self) {
         return self->sending.bytes > 0 ? send_rest(self) : sent_all(ctx, self);
     case CONNECTION_FILE:
         return file_next(self);
+    case CONNECTION_PLACELESS:
+        return self->context->timer.bits != 0 ? tina_receive() : tina_yield();
     case CONNECTION_WAITING:
         return wait(ctx, self);
     case CONNECTION_CALLING: // a call is cancelled first
@@ -382,6 +392,7 @@ static tina_effect watch_canceled(tina_ctx *ctx, connection *self) {
         return linger(ctx, self);
     case CONNECTION_SENDING:
     case CONNECTION_FILE:
+    case CONNECTION_PLACELESS:
     case CONNECTION_WAITING:
     case CONNECTION_CALLING:
         break;
@@ -502,13 +513,30 @@ static tina_effect file_next(connection *self) {
     return tina_crash(0);
 }
 
+// Not by yielding: a shard that is never idle would take the core from the kernel's worker that
+// opens files, whose end is what is waited for.
+static tina_effect place_await(tina_ctx *ctx, connection *self) {
+    http_context *context = self->context;
+    self->state = CONNECTION_PLACELESS;
+    TINA_ASSERT(context->timer.bits == 0);
+    context->timer = tina_timer_set(ctx, PLACE_RETRY_NS, 0);
+    return context->timer.bits != 0 ? tina_receive() : tina_yield();
+}
+
+static tina_effect place_retry(connection *self) {
+    TINA_ASSERT(self->state == CONNECTION_PLACELESS);
+    self->context->timer = (tina_timer){0};
+    self->state = CONNECTION_FILE;
+    return file_next(self);
+}
+
 // A file that has become shorter leaves the client with less than it was told, which it sees when
 // the connection ends.
 static tina_effect file_done(tina_ctx *ctx, connection *self, const tina_message *m) {
     http_context *context = self->context;
     TINA_ASSERT(self->state == CONNECTION_FILE);
     if (m->io.result == TINA_IO_OPS_FULL) // other requests' opens and stats have all places
-        return tina_yield();
+        return place_await(ctx, self);
     uint64_t asked = context->file.left < SEND_BYTES_MAX ? context->file.left : SEND_BYTES_MAX;
     bool sending = context->file.state == HTTP_FILE_SEND;
     http_context_file_done(self->shard, context, ctx, &m->io);

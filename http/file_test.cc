@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -166,6 +167,26 @@ class File : public ::testing::Test {
     Site site;
 };
 
+// 64 files are opened at once; the scripted kernel holds them.
+TEST_F(File, RequestsThatWaitForAPlaceDoNotKeepTheShardBusy) {
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 100; i++)
+        clients.emplace_back(new Client(site));
+    site.control().hold = true;
+    for (auto &client : clients)
+        client->send("GET /one HTTP/1.1\r\nHost: h\r\n\r\n");
+    site.control().hold = false;
+    site.harness->Turn();
+    site.control().hold = true;
+    site.harness->Settle();
+    site.harness->Sleep(kSecond / 100);
+    site.control().hold = false;
+    for (int i = 0; i < 20; i++)
+        site.harness->Sleep(kSecond / 100);
+    for (auto &client : clients)
+        EXPECT_EQ(StatusOf(client->take()), "200");
+}
+
 TEST_F(File, IsSentWithItsTypeAndValidators) {
     string response = get("/plain/a.txt");
     EXPECT_EQ(StatusOf(response), "200");
@@ -274,6 +295,8 @@ TEST_F(File, ManyAtOnceWaitTheirTurn) {
     for (auto &client : clients)
         client->push("GET /plain/a.txt HTTP/1.1\r\nHost: h\r\n\r\n");
     site.control().hold = false;
+    for (int i = 0; i < 20; i++)
+        site.harness->Sleep(kSecond / 500);
     for (auto &client : clients) {
         EXPECT_TRUE(EndsWith(client->take(), "hello"));
         client->close();
