@@ -3,6 +3,4 @@
 #include "http/sim_scenarios.h"
 
 const tina_scenario *const http_scenarios[] = {
-    &http_scenario_keepalive,
-    NULL,
 };

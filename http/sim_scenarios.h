@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+extern const tina_scenario http_scenario_deadlines;
 extern const tina_scenario http_scenario_keepalive;
 
 // All of them; the last is NULL.

@@ -183,8 +183,12 @@ static http_step chunks(http_request *request, http_response *response) {
     return http_end(response);
 }
 
+// Told that the server drains, it hurries.
 static http_step events(http_request *request, http_response *response) {
     progress *now = progress_of(request);
+    const tina_message *told = http_message(request);
+    if (told && told->tag == TINA_SHUTDOWN)
+        now->pause_ns = 1;
     if (!now->begun)
         http_stream_begin(response, 200, "text/plain", HTTP_BYTES_UNKNOWN);
     now->begun = true;
@@ -210,11 +214,21 @@ static http_step unchanging(http_request *request, http_response *response) {
     return http_static(response, 200, "text/plain", static_text, sizeof static_text);
 }
 
-static http_step panic(http_request *request, http_response *response) {
+static http_step panic_now(http_request *request, http_response *response) {
     (void)request;
     (void)response;
     site_of()->panics++;
     tina_panic("asked to");
+}
+
+// At once, or in the midst of an answer.
+static http_step panic(http_request *request, http_response *response) {
+    progress *now = progress_of(request);
+    if (now->bytes % 2 == 0)
+        return panic_now(request, response);
+    http_stream_begin(response, 200, "text/plain", HTTP_BYTES_UNKNOWN);
+    (void)piece_write(now, response);
+    return http_stream(response, panic_now);
 }
 
 static void id_tell(http_request *request, http_response *response, int status,
@@ -238,7 +252,7 @@ static const http_route routes[] = {
     {.method = HTTP_GET, .pattern = "/static/:bytes", .handler = unchanging},
     {.method = HTTP_GET, .pattern = "/wait/:bytes", .handler = wait, STATE},
     {.method = HTTP_GET, .pattern = "/events/:bytes", .handler = events, STATE},
-    {.method = HTTP_GET, .pattern = "/panic/:bytes", .handler = panic},
+    {.method = HTTP_GET, .pattern = "/panic/:bytes", .handler = panic, STATE},
     {.method = HTTP_GET, .pattern = "/live", .handler = http_answer_live},
     {.method = HTTP_GET, .pattern = "/ready", .handler = http_answer_ready},
     {.method = HTTP_GET, .pattern = "/files/*name", .directory = "/files"},
@@ -387,4 +401,15 @@ bool sim_site_in_order(tina_sim *sim) {
         if (!shard_in_order(sim, i, all || i == 0))
             return false;
     return true;
+}
+
+uint32_t sim_site_in_use(tina_sim *sim) {
+    const sim_site *site = tina_sim_state(sim);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < tina_sim_shard_count(sim); i++) {
+        const http_counters *http = site->counters[i];
+        if (http)
+            count += http->connections_in_use + http->contexts_in_use + http->large_bodies_in_use;
+    }
+    return count;
 }

@@ -19,6 +19,14 @@
 extern "C" {
 #endif
 
+// Settings of a world in which nothing fails, though much is slow, in pieces and out of turn: where
+// what becomes of one client is another's doing, or a deadline's.
+#define SIM_SITE_GENTLE                                                                            \
+    "init_crash_ppm=calm,crash_before_ppm=calm,crash_during_ppm=calm,crash_after_ppm=calm,"        \
+    "death_ppm=calm,pause_ppm=calm,step_ppm=calm,wire_loss_ppm=calm,wire_clog_ppm=calm,"           \
+    "net_stall_ppm=calm,net_reset_ppm=calm,net_refuse_ppm=calm,net_unreachable_ppm=calm,"          \
+    "net_accept_fail_ppm=calm,net_partition_ppm=calm,disk_error_ppm=calm,disk_rot_ppm=calm"
+
 #define SIM_SITE_SHARDS_MAX 3u
 #define SIM_SITE_HOSTS      4u
 #define SIM_ASK_BYTES_MAX   16384u // of a request on the wire
@@ -53,6 +61,7 @@ typedef struct sim_site {
     const http_counters *counters[SIM_SITE_SHARDS_MAX]; // NULL until the shard has begun
     uint64_t panics;                                    // of SIM_ASK_PANIC
     uint32_t next_id;
+    bool draining; // the scenario has ended the server
 } sim_site;
 
 // The one site's spec, for scenarios.
@@ -70,6 +79,9 @@ http_server sim_site_server(tina_sim *sim);
 // and meets no trouble must go well.
 uint64_t sim_site_trouble(tina_sim *sim);
 bool sim_site_in_order(tina_sim *sim);
+
+// sim_site_in_use returns how many connections, contexts and rooms are taken, of all shards.
+uint32_t sim_site_in_use(tina_sim *sim);
 
 // sim_ask_draw draws an ask of up to `bytes`.
 sim_ask sim_ask_draw(tina_sim *sim, sim_site *site, uint32_t bytes);

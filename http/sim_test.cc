@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The server in simulated worlds: each scenario under a hundred seeds, and seeds that have shown a
+// The server in simulated worlds: each scenario under a dozen seeds, and seeds that have shown a
 // bug once. `bazel run -c opt //http:explore` runs as many as there is time for.
 
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ tina_sim_report Simulate(const tina_scenario *scenario, uint64_t seed, uint8_t f
 class HttpScenario : public testing::TestWithParam<const tina_scenario *> {};
 
 TEST_P(HttpScenario, HoldsAndRepeatsItself) {
-    for (uint64_t seed = SeedBase(); seed < SeedBase() + 50 && !HasFailure(); seed++) {
+    for (uint64_t seed = SeedBase(); seed < SeedBase() + 12 && !HasFailure(); seed++) {
         tina_sim_report first = Simulate(GetParam(), seed, 0x00);
         tina_sim_report second = Simulate(GetParam(), seed, 0xAA);
         EXPECT_EQ(first.hash, second.hash) << "seed " << seed;
@@ -53,5 +53,22 @@ INSTANTIATE_TEST_SUITE_P(All, HttpScenario, testing::ValuesIn(All()),
                          [](const testing::TestParamInfo<const tina_scenario *> &p) {
                              return std::string(p.param->name);
                          });
+
+struct Found {
+    const tina_scenario *scenario;
+    uint64_t seed;
+};
+
+const Found kFound[] = {
+    {&http_scenario_keepalive, 315},  // a response under way was the last, and had not said so
+    {&http_scenario_keepalive, 1114}, // the simulator's own: a shard that had ended got a guest
+    {&http_scenario_keepalive, 2113}, // contexts of connections that crashed were lost
+};
+
+// As scenarios change, so do the runs of their seeds; what a bug needs has tests of its own.
+TEST(HttpFoundSeeds, Hold) {
+    for (const Found &found : kFound)
+        Simulate(found.scenario, found.seed, 0x00);
+}
 
 } // namespace

@@ -155,6 +155,8 @@ static void visitor_fail(const sim_visitor *self, const char *what, const answer
 
 // What may be answered in place of what was asked for.
 static bool is_excuse(const sim_visitor *self, const sim_ask *ask, uint32_t status) {
+    if (self->strict)
+        return false;
     bool crashed = self->trouble != sim_site_trouble(tina_sim_current());
     return status == 503 || status == 408 ||
            (status == 500 && (crashed || ask->kind == SIM_ASK_PANIC)) ||
@@ -256,8 +258,13 @@ static bool panic_is_due(const sim_visitor *self) {
 }
 
 // A visit that ended before its time: whether there is an excuse.
-static bool is_excused(const sim_visitor *self, uint64_t trouble) {
+static bool is_excused(const sim_visitor *self, uint64_t trouble, bool begun) {
     const sim_ask *ask = ask_due(self);
+    const sim_site *site = tina_sim_state(tina_sim_current());
+    if (site->draining && !begun)
+        return true;
+    if (self->strict)
+        return self->last;
     return self->last || self->may_be_cut || !self->in_order || self->trouble != trouble ||
            (ask && panic_is_due(self));
 }
@@ -278,7 +285,7 @@ static void visitor_done(void *where, sim_client *client) {
             answer_read(ask, result.kept + self->parsed, result.kept_bytes - self->parsed);
         if (rest.wrong || (!ask && result.kept_bytes > self->parsed))
             visitor_fail(self, rest.wrong ? rest.wrong : "was not asked for", &rest);
-        if (!is_excused(self, sim_site_trouble(sim)))
+        if (!is_excused(self, sim_site_trouble(sim), result.kept_bytes > self->parsed))
             tina_sim_fail(sim, "http whole",
                           "visitor %u, visit %u: nothing happened, and %u of %u were answered; end "
                           "%d, errno %d, %llu bytes heard",
@@ -290,7 +297,8 @@ static void visitor_done(void *where, sim_client *client) {
     }
     if (self->told)
         self->told(self);
-    if (self->answered < self->ask_count && !self->one_visit) {
+    const sim_site *site = tina_sim_state(sim);
+    if (self->answered < self->ask_count && !self->one_visit && !site->draining) {
         uint64_t pause_ns = self->pause_ns ? self->pause_ns : PAUSE_NS;
         sim_agenda_at(&world->agenda, world->now_ns + 1 + tina_sim_draw(sim, 31, pause_ns),
                       visitor_visit, self, 0);
@@ -302,6 +310,8 @@ static void visitor_visit(void *where, uint64_t word) {
     tina_sim *sim = tina_sim_current();
     const sim_site *site = tina_sim_state(sim);
     (void)word;
+    if (site->draining)
+        return;
     self->visits++;
     self->first = self->answered;
     self->sent = 0;
@@ -317,7 +327,8 @@ static void visitor_visit(void *where, uint64_t word) {
     plan.heard = visitor_heard;
     plan.done = visitor_done;
     plan.where = self;
-    self->client = sim_client_start(tina_sim_net(sim), site->hosts[self->host], &plan);
+    uint32_t host = self->own_host ? self->own_host : site->hosts[self->host];
+    self->client = sim_client_start(tina_sim_net(sim), host, &plan);
     asks_send(self);
 }
 

@@ -33,6 +33,8 @@ typedef struct sim_visitor {
     sim_client_plan plan; // how it sends and reads; its bytes, calls and address are the visitor's
     bool one_visit;       // does not come again, whatever became of it
     bool may_be_cut;      // by what its plan does
+    bool strict;          // nothing may cost it an answer
+    uint32_t own_host;    // in place of the site's; 0: none
     void (*told)(struct sim_visitor *self); // at the end of each visit; or NULL
 
     // Kept by the visitor.
