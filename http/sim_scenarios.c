@@ -3,4 +3,5 @@
 #include "http/sim_scenarios.h"
 
 const tina_scenario *const http_scenarios[] = {
+    &http_scenario_deadlines, &http_scenario_drain,  &http_scenario_keepalive,
 };

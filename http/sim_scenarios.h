@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 extern const tina_scenario http_scenario_deadlines;
+extern const tina_scenario http_scenario_drain;
 extern const tina_scenario http_scenario_keepalive;
 
 // All of them; the last is NULL.
