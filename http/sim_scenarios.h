@@ -14,6 +14,7 @@ extern "C" {
 extern const tina_scenario http_scenario_deadlines;
 extern const tina_scenario http_scenario_drain;
 extern const tina_scenario http_scenario_keepalive;
+extern const tina_scenario http_scenario_slowloris;
 
 // All of them; the last is NULL.
 extern const tina_scenario *const http_scenarios[];
