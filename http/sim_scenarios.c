@@ -4,4 +4,5 @@
 
 const tina_scenario *const http_scenarios[] = {
     &http_scenario_deadlines, &http_scenario_drain,  &http_scenario_keepalive,
+    &http_scenario_slowloris, &http_scenario_vanish, NULL,
 };

@@ -15,6 +15,7 @@ extern const tina_scenario http_scenario_deadlines;
 extern const tina_scenario http_scenario_drain;
 extern const tina_scenario http_scenario_keepalive;
 extern const tina_scenario http_scenario_slowloris;
+extern const tina_scenario http_scenario_vanish;
 
 // All of them; the last is NULL.
 extern const tina_scenario *const http_scenarios[];
