@@ -126,7 +126,7 @@ static turn context_turn(http_shard *shard, http_context *context) {
 }
 
 bool http_context_refuse(http_shard *shard, http_context *context, tina_ctx *ctx, int status) {
-    context->request.ctx = ctx;
+    scratch_take(shard, &context->request, ctx); // for hooks
     if (context->begun || context->phase == HTTP_PHASE_ANSWERED || context->proxy_awaited)
         return false;
     refuse(shard, context, status);

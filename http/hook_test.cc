@@ -321,6 +321,31 @@ TEST_F(Hook, AnIdIsTakenOverOnlyWhereThatIsAskedForAndOnlyAPlainOne) {
             << name;
 }
 
+void query_after(http_request *request, http_response *response, int, const void *) {
+    http_set_header(response, "x-query", http_query(request, "q"));
+}
+
+// The scratch of the handler that received the head is gone by then.
+TEST(Refusal, HasScratchForItsHooks) {
+    static const http_hook hook = {nullptr, query_after, nullptr};
+    static const http_route_group every[] = {{nullptr, &hook, 1, false}};
+    static http_route route = {};
+    route.method = HTTP_POST;
+    route.pattern = "/";
+    route.handler = [](http_request *, http_response *response) {
+        return http_empty(response, 204);
+    };
+    http_server made = {};
+    made.route_groups = HTTP_ROUTE_GROUPS(every);
+    Site site(http_routes{&route, 1}, made);
+    Client client(site);
+    EXPECT_EQ(client.ask("POST /?q=a%20b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab"), "");
+    site.harness->Sleep(UINT64_C(31000000000));
+    string refused = client.take();
+    EXPECT_EQ(StatusOf(refused), "408");
+    EXPECT_TRUE(has(refused, "x-query: a b\r\n")) << refused;
+}
+
 TEST(Groups, ThatCannotBeMeantAreRefused) {
     static http_program program;
     char sentence[TINA_SENTENCE_BYTES];
