@@ -14,6 +14,7 @@ extern "C" {
 extern const tina_scenario tina_scenario_bank;
 extern const tina_scenario tina_scenario_copy;
 extern const tina_scenario tina_scenario_calls;
+extern const tina_scenario tina_scenario_datagram;
 extern const tina_scenario tina_scenario_echo;
 extern const tina_scenario tina_scenario_handoff;
 extern const tina_scenario tina_scenario_mesh;
