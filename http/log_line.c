@@ -76,9 +76,9 @@ static size_t json_line(const http_log_entry *entry, char *out) {
 }
 
 static char *text_add(char *at, const char *text) {
-    size_t bytes = strlen(text);
-    memcpy(at, text, bytes);
-    return at + bytes;
+    while (*text != '\0')
+        *at++ = *text++;
+    return at;
 }
 
 static char *number_add(char *at, uint64_t number) {

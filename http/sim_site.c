@@ -74,11 +74,12 @@ static uint32_t chunks_write(const sim_ask *ask, uint8_t *out) {
         used += (uint32_t)tina_format((char *)out + used, 16, "%x\r\n", bytes);
         for (uint32_t i = 0; i < bytes; i++)
             out[used++] = sim_ask_body_at(ask, at + i);
-        memcpy(out + used, "\r\n", 2);
-        used += 2;
+        out[used++] = '\r';
+        out[used++] = '\n';
     }
-    memcpy(out + used, "0\r\n\r\n", 5);
-    return used + 5;
+    const char end[] = {'0', '\r', '\n', '\r', '\n'};
+    memcpy(out + used, end, sizeof end);
+    return used + (uint32_t)sizeof end;
 }
 
 uint32_t sim_ask_write(const sim_ask *ask, uint8_t out[SIM_ASK_BYTES_MAX]) {
