@@ -239,18 +239,19 @@ TEST(Shards, NoWakeIsLostAmongTwelve) {
     PassTokens(12);
 }
 
-// A shard that breaks again and again, and its peer, which talks to itself, calls it, and lends it
-// buffers.
+// A shard that breaks again and again, and its peer, which talks to itself, calls it, lends it
+// buffers, and keeps time.
 
 enum {
     BREAK = 1,
     ASK,
     LOAN,
-    LOCAL
+    LOCAL,
+    STALE // to a victim that is no more
 };
 
 int breaks_wanted;
-std::atomic<int> breaks, answers, failures, strange, loans, locals;
+std::atomic<int> breaks, answers, failures, strange, loans, locals, beats, beats_missed;
 std::atomic<uint32_t> news_count, news_life;
 
 struct Victim {
@@ -267,6 +268,8 @@ tina_effect VictimHandle(tina_ctx *ctx, void *, const tina_message *m) {
         return tina_done();
     if (m->tag == LOAN)
         (void)tina_transfer_keep(ctx, tina_transfer_of(ctx, m));
+    if (m->tag == STALE)
+        strange++;
     if (m->tag == BREAK)
         tina::FaultInLibc();
     return m->tag == ASK ? tina_reply(ctx, ASK, nullptr, 0) : tina_receive();
@@ -288,7 +291,7 @@ tina_effect PeerInit(tina_ctx *ctx, void *, tina_bytes) {
 
 void PeerProvoke(tina_ctx *ctx, Peer *self, tina_handle victim) {
     if (self->before.bits != victim.bits) {
-        if (self->before.bits && tina_send(ctx, self->before, BREAK, nullptr, 0) != TINA_SEND_OK)
+        if (self->before.bits && tina_send(ctx, self->before, STALE, nullptr, 0) != TINA_SEND_OK)
             strange++;
         self->before = victim;
     }
@@ -353,6 +356,30 @@ tina_effect PeerHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
     }
 }
 
+constexpr uint64_t kBeatNs = 500000;
+
+struct Metronome {
+    uint64_t due_ns; // of the last beat
+};
+
+tina_effect MetronomeInit(tina_ctx *ctx, void *self_, tina_bytes) {
+    static_cast<Metronome *>(self_)->due_ns = tina_now_ns(ctx);
+    tina_timer_set_periodic(ctx, kBeatNs, 0);
+    return tina_receive();
+}
+
+// Each event tells of all beats up to its tick, and of none that is to come.
+tina_effect MetronomeHandle(tina_ctx *ctx, void *self_, const tina_message *m) {
+    Metronome *self = static_cast<Metronome *>(self_);
+    if (m->tag != TINA_TIMER)
+        return tina_done();
+    self->due_ns += m->timer.count * kBeatNs;
+    strange += tina_now_ns(ctx) < self->due_ns || tina_now_ns(ctx) - self->due_ns >= kBeatNs;
+    beats += static_cast<int>(m->timer.count);
+    beats_missed += static_cast<int>(m->timer.count) - 1;
+    return tina_receive();
+}
+
 TEST(Shards, AShardThatBreaksAgainAndAgainCostsItsPeerNothing) {
     tina_isolate_type victim = {};
     victim.name = "victim";
@@ -364,10 +391,18 @@ TEST(Shards, AShardThatBreaksAgainAndAgainCostsItsPeerNothing) {
     peer.init = PeerInit;
     peer.handle = PeerHandle;
     peer.struct_bytes = sizeof(Peer);
-    tina_type_slots slots[2];
-    tina_child children[2];
+    tina_isolate_type metronome = {};
+    metronome.name = "metronome";
+    metronome.init = MetronomeInit;
+    metronome.handle = MetronomeHandle;
+    metronome.struct_bytes = sizeof(Metronome);
+    tina_type_slots slots[3];
+    tina_child children[3];
     tina_spec specs[2] = {OneEach(&slots[0], &children[0], &peer, 1),
-                          OneEach(&slots[1], &children[1], &victim, 1)};
+                          OneEach(&slots[2], &children[2], &victim, 1)};
+    (void)OneEach(&slots[1], &children[1], &metronome, 1);
+    specs[0].type_count = 2;
+    specs[0].root.child_count = 2;
     for (tina_spec &spec : specs) {
         spec.transfer_count = 8;
         spec.transfer_bytes = 4096;
@@ -375,18 +410,20 @@ TEST(Shards, AShardThatBreaksAgainAndAgainCostsItsPeerNothing) {
         spec.rebuild_period_ns = 1;
     }
     breaks_wanted = IsLong() ? 1000 : 50;
-    breaks = answers = failures = strange = loans = locals = 0;
+    breaks = answers = failures = strange = loans = locals = beats = beats_missed = 0;
     news_count = news_life = 0;
     Forget();
     EXPECT_EQ(tina_run_shards(specs, 2), 42);
     EXPECT_EQ(breaks, breaks_wanted);
     EXPECT_EQ(strange, 0);
     EXPECT_GT(loans, breaks_wanted);
+    EXPECT_GT(beats, 0);
     EXPECT_GE(news_count, 1u);
     EXPECT_GT(news_life, 1u);
     std::printf("%d breaks: %d calls answered, %d failed at once, %d buffers lent, %d local "
-                "messages\n",
-                breaks.load(), answers.load(), failures.load(), loans.load(), locals.load());
+                "messages, %d beats of 500 us told, %d of them a beat late or more\n",
+                breaks.load(), answers.load(), failures.load(), loans.load(), locals.load(),
+                beats.load(), beats_missed.load());
 }
 
 // A program of many shards with nothing to do.
