@@ -362,7 +362,7 @@ static int sim_open(void *self, const tina_reactor_config *config,
     b->senders = table(b->net, config->address_count, sizeof *b->senders);
     b->stats = table(b->net, config->path_count, sizeof *b->stats);
     b->lent = table(b->net, config->buffer_count, sizeof *b->lent);
-    b->stream = sim_stream_of(b->world, SIM_DOMAIN_IO, options->shard);
+    b->stream = sim_stream_of(b->world, SIM_DOMAIN_IO, options->life << 16 | options->shard);
     for (uint32_t buffer = buffers->count; buffer > 0; buffer--)
         b->lent[b->lent_count++] = (uint16_t)(buffer - 1);
     ((backend_self *)self)->backend = b;

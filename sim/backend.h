@@ -49,6 +49,7 @@ typedef struct sim_backend_options {
     void *disk;                       // with disk_calls; without them ops on paths are ENOSYS
     const sim_disk_calls *disk_calls; // or NULL
     uint32_t shard;                   // for the record, and for its own chances
+    uint32_t life;                    // of the machine, which draws others in each
     void (*ready)(void *where, uint32_t shard); // or NULL: there is something to reap, or a wake
     void *where;
     sim_backend_seen *seen; // or NULL; outlives the reactor

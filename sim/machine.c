@@ -51,9 +51,10 @@ static const sim_disk_calls disk_calls = {
 
 static void shard_streams(sim_shard *self) {
     sim_world *world = &self->sim->world;
-    self->schedule = sim_stream_of(world, SIM_DOMAIN_SCHEDULE, self->number);
-    self->faults = sim_stream_of(world, SIM_DOMAIN_SHARD, self->number);
-    self->crashes = sim_stream_of(world, SIM_DOMAIN_CRASH, self->number);
+    uint32_t entity = machine_entity(self->sim, self->number);
+    self->schedule = sim_stream_of(world, SIM_DOMAIN_SCHEDULE, entity);
+    self->faults = sim_stream_of(world, SIM_DOMAIN_SHARD, entity);
+    self->crashes = sim_stream_of(world, SIM_DOMAIN_CRASH, entity);
     uint64_t drift = world->settings.drift_ppm;
     self->drift_ppm = (int64_t)sim_draw_upto(&self->schedule, 2 * drift) - (int64_t)drift;
     self->rank = self->number % 3;
@@ -112,6 +113,7 @@ static bool shard_open(sim_shard *self, const tina_spec *spec, char sentence[TIN
         .disk = sim->disk,
         .disk_calls = &disk_calls,
         .shard = self->number,
+        .life = self->sim->life,
         .ready = reactor_ready,
         .where = sim,
     };
@@ -184,11 +186,18 @@ static void shard_free(sim_shard *self) {
     free(self->generations);
 }
 
+// The agenda has entries for shards and wires, which find them empty.
 void machine_close(tina_sim *sim) {
-    for (uint32_t i = 0; sim->shards && i < sim->shard_count; i++)
+    for (uint32_t i = 0; sim->shards && i < sim->shard_count; i++) {
         shard_free(&sim->shards[i]);
+        sim->shards[i] = (sim_shard){0};
+    }
     for (uint32_t i = 0; sim->wires && i < sim->shard_count * sim->shard_count; i++)
         wire_close(&sim->wires[i]);
-    free(sim->shards);
-    free(sim->wires);
+    if (sim->shards)
+        sim_net_adopt(sim->net, sim->shards, free);
+    if (sim->wires)
+        sim_net_adopt(sim->net, sim->wires, free);
+    sim->shards = NULL;
+    sim->wires = NULL;
 }

@@ -101,7 +101,9 @@ struct tina_sim {
     uint64_t turns;
     uint64_t dispatches;
     uint64_t crashes;
+    uint32_t life; // of the machine: how often it began anew
     sim_stream schedule;
+    sim_stream faults; // the machine's
     sim_stream users[TINA_SIM_STREAMS];
     sim_shard *shards;
     sim_wire *wires; // from * shard_count + to
@@ -110,11 +112,19 @@ struct tina_sim {
     tina_sim *outer; // on this thread
 };
 
+// An entity of the machine's streams: in each of its lives the draws are others.
+static inline uint32_t machine_entity(const tina_sim *sim, uint32_t entity) {
+    return sim->life << 16 | entity;
+}
+
 // machine.c
 bool machine_open(tina_sim *sim, char sentence[TINA_SENTENCE_BYTES]);
 void machine_close(tina_sim *sim);
 uint64_t shard_clock_ns(const sim_shard *self);
 void shard_call(sim_shard *self);
+
+// restart.c
+void machine_disturb(tina_sim *sim);
 
 // turn.c
 void shard_turn(sim_shard *self);

@@ -318,6 +318,24 @@ void sim_net_reset(sim_net *net, int32_t socket) {
     socket_close(net_at(net, socket), true);
 }
 
+uint32_t sim_net_host_count(const sim_net *net) {
+    return net->host_count;
+}
+
+void sim_net_vanish(sim_net *net, uint32_t host) {
+    for (uint32_t i = 0; i < net->socket_count; i++) {
+        net_socket *s = net->sockets[i];
+        if (s->role == NET_FREE || s->host != host)
+            continue;
+        if (s->role == NET_EMBRYO)
+            sim_net_embryo_drop(s);
+        else if (s->role == NET_ORPHAN)
+            sim_net_give(s);
+        else if (s->role == NET_STREAM)
+            sim_net_stream_vanish(s);
+    }
+}
+
 void sim_net_heal(sim_net *net) {
     net->cut_count = 0;
     for (uint32_t i = 0; i < net->socket_count; i++) {

@@ -43,6 +43,8 @@ void sim_net_close(sim_net *net);
 // Every host has 127.0.0.0/8 and ::1 to itself.
 uint32_t sim_net_host(sim_net *net, const tina_address *address);
 
+uint32_t sim_net_host_count(const sim_net *net);
+
 // sim_net_address returns the address of a host with the given port.
 tina_address sim_net_address(const sim_net *net, uint32_t host, uint16_t port);
 
@@ -83,6 +85,10 @@ int32_t sim_net_peer_address(const sim_net *net, int32_t socket, tina_address *a
 // sim_net_shut closes a socket; sim_net_reset does so with SO_LINGER 0.
 void sim_net_shut(sim_net *net, int32_t socket);
 void sim_net_reset(sim_net *net, int32_t socket);
+
+// sim_net_vanish is what a loss of power does to a host: its connections are gone and nobody is
+// told; a peer that sends is answered with a reset. Its sockets are still to be shut.
+void sim_net_vanish(sim_net *net, uint32_t host);
 
 // sim_net_watch has call(where, socket) called whenever the socket may have changed: through the
 // agenda, so never within a call, and once for what changes at one time. NULL ends it.

@@ -146,14 +146,24 @@ static void flight_drop(net_socket *s) {
     sim_net_bytes_free(&s->out);
 }
 
-// A reset has come for a socket.
-static void socket_reset(net_socket *s) {
-    sim_net_note(s, SIM_NET_RESET, 0);
-    s->net->counters.resets++;
+static void part(net_socket *s) {
     if (s->far >= 0) {
         net_at(s->net, s->far)->far = -1;
         s->far = -1;
     }
+}
+
+void sim_net_stream_vanish(net_socket *s) {
+    part(s);
+    flight_drop(s);
+    s->reset = true;
+}
+
+// A reset has come for a socket.
+static void socket_reset(net_socket *s) {
+    sim_net_note(s, SIM_NET_RESET, 0);
+    s->net->counters.resets++;
+    part(s);
     if (s->role == NET_EMBRYO) {
         sim_net_embryo_drop(s);
         return;

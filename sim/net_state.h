@@ -243,6 +243,7 @@ void sim_net_stream_push(net_socket *s, net_segment_kind kind, uint32_t bytes);
 // Sends what may be sent.
 void sim_net_stream_fill(net_socket *s);
 void sim_net_stream_heal(net_socket *s);
+void sim_net_stream_vanish(net_socket *s);
 // The receiver has made room; its sender hears of it unless that way is cut.
 void sim_net_window_tell(net_socket *s);
 // An orphan has nothing more to say.

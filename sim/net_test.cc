@@ -432,6 +432,42 @@ TEST(Net, AWatcherIsToldByTheAgendaOnceForWhatChangesAtATime) {
     sim_net_shut(rig.net, next);
 }
 
+TEST(Net, AHostWithoutPowerTellsNobodyUntilItIsAsked) {
+    NetRig rig("net_ns=1000000");
+    rig.pair();
+    int32_t door = rig.listener(80);
+    int32_t queued = rig.stream(rig.client);
+    EXPECT_EQ(rig.connect(queued), -EINPROGRESS);
+    rig.run();
+    int32_t begun = rig.stream(rig.client); // its embryo waits for the ACK
+    EXPECT_EQ(rig.connect(begun), -EINPROGRESS);
+    while (rig.count().sockets < 7)
+        rig.run(100);
+    EXPECT_EQ(rig.send(rig.b, "lost"), 4);
+    sim_net_shut(rig.net, rig.b); // what it leaves is an orphan
+    int32_t out = rig.stream(SIM_NET_MACHINE);
+    tina_address nowhere = sim_net_address(rig.net, rig.client, 1);
+    EXPECT_EQ(sim_net_connect(rig.net, out, &nowhere), -EINPROGRESS);
+    sim_net_vanish(rig.net, SIM_NET_MACHINE);
+    sim_net_shut(rig.net, out);
+    sim_net_shut(rig.net, door);
+    EXPECT_EQ(sim_net_open_sockets(rig.net, SIM_NET_MACHINE), 0u);
+    rig.run(100 * kSecond);
+    for (int32_t s : {rig.a, queued}) {
+        int32_t end;
+        EXPECT_EQ(rig.recv(s, &end), "");
+        EXPECT_EQ(end, -EAGAIN);
+        EXPECT_EQ(rig.send(s, "is anybody there?"), 17);
+        rig.run();
+        EXPECT_EQ(rig.recv(s, &end), "");
+        EXPECT_EQ(end, -ECONNRESET);
+        sim_net_shut(rig.net, s);
+    }
+    EXPECT_EQ(rig.send(begun, "?"), -ECONNRESET); // the answer to its ACK
+    sim_net_shut(rig.net, begun);
+    EXPECT_EQ(rig.count().sockets, 0u);
+}
+
 TEST(Net, AUnixPathOutlivesItsSocketUntilItIsUnlinked) {
     NetRig rig;
     tina_address path;

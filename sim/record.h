@@ -57,7 +57,8 @@ extern "C" {
     X(LOG, "bytes", "hash")                                                                        \
     X(USER, "a", "b")                                                                              \
     X(FAILED, "checker", "")                                                                       \
-    X(END, "", "")
+    X(END, "", "")                                                                                 \
+    X(RESTART, "power", "ns") /* of the machine */
 
 #define SIM_EVENT_NAME(name, a, b) SIM_##name,
 typedef enum sim_event_kind {

@@ -199,6 +199,7 @@ const tina_scenario tina_scenario_bank = {
     .shards_min = 1,
     .shards_max = SHARDS_MAX,
     .state_bytes = sizeof(bank),
+    .restarts = true,
     .begin = bank_begin,
     .done = bank_done,
     .check = bank_check,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files are copied, over and over, on a disk that fails. Whatever happens on the way, the source is
-// as it was, and a target is not there or all there; of a copy that was told to be done the power
-// may go.
+// Files are copied, over and over, on a disk that fails. Whatever happens on the way, the process
+// killed and the power gone, the source is as it was, and a target is not there or all there; it is
+// once a copy was told to be done.
 //
 //     unlink part ─▶ open source, part ─▶ (read, write)* ─▶ fsync ─▶ rename ─▶ fsync of directory
 //          ▲                                                any failure │
@@ -252,6 +252,7 @@ const tina_scenario tina_scenario_copy = {
     .shards_min = 1,
     .shards_max = SHARDS_MAX,
     .settings = "disk_rot_ppm=calm",
+    .restarts = true,
     .state_bytes = sizeof(copy_state),
     .begin = copy_begin,
     .done = copy_done,

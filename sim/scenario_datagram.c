@@ -270,6 +270,7 @@ const tina_scenario tina_scenario_datagram = {
     .shards_max = SHARDS_MAX,
     .faults_ns = 3000000000,
     .state_bytes = sizeof(datagram_state),
+    .restarts = true,
     .begin = datagram_begin,
     .done = datagram_done,
 };

@@ -71,7 +71,11 @@ extern "C" {
     X(disk_full_ppm, 0, 10, 10000)          /* a write: ENOSPC, and so are those after it */       \
     X(disk_full_ns, 0, 1000000, 5000000000) /* ... for so long, at most */                         \
     X(disk_torn_ppm, 0, 100000, 1000000)    /* at a crash, a write not synced: lost or torn */     \
-    X(disk_rot_ppm, 0, 1, 1000)             /* a read: one bit is another */
+    X(disk_rot_ppm, 0, 1, 1000)             /* a read: one bit is another */                       \
+    /* The machine, of scenarios that bear it */                                                   \
+    X(kill_ppm, 0, 10, 5000)  /* a turn: the process is killed, and begins anew */                 \
+    X(power_ppm, 0, 10, 5000) /* a turn: the machine loses power, and begins anew */               \
+    X(down_ns, 1000000, 1000000, 10000000000) /* ... after, at most */
 
 #define TINA_SIM_SETTING_FIELD(name, calm, low, high) uint64_t name;
 typedef struct tina_sim_settings {

@@ -64,6 +64,7 @@ static bool sim_open(tina_sim *sim, char sentence[TINA_SENTENCE_BYTES]) {
     sim->disk = sim_disk_open(&sim->world);
     sim->shard_count = shards_choose(sim);
     sim->schedule = sim_stream_of(&sim->world, SIM_DOMAIN_SCHEDULE, 0xFFFF);
+    sim->faults = sim_stream_of(&sim->world, SIM_DOMAIN_SHARD, 0xFFFF);
     for (uint32_t i = 0; i < TINA_SIM_STREAMS; i++)
         sim->users[i] = sim_stream_of(&sim->world, SIM_DOMAIN_USER, i);
     sim_note(&sim->world, SIM_BEGIN, SIM_NOWHERE, sim->shard_count, sim->options->seed);
@@ -207,6 +208,7 @@ static void sim_run(tina_sim *sim) {
         shard_turn(next);
         ranks_change(sim);
         check_turn(sim);
+        machine_disturb(sim);
         // A world that is always busy has no moment at which time stands still.
         if (sim->world.now_ns >= sim->phase_end_ns || sim->turns % 16 == 0)
             phase_advance(sim, false);
@@ -316,6 +318,10 @@ bool tina_sim_is_up(const tina_sim *sim, uint32_t shard) {
 uint32_t tina_sim_breaks(const tina_sim *sim, uint32_t shard) {
     TINA_ASSERT(shard < sim->shard_count);
     return sim->shards[shard].breaks;
+}
+
+uint32_t tina_sim_restarts(const tina_sim *sim) {
+    return sim->life;
 }
 
 uint64_t tina_sim_crashes(const tina_sim *sim) {

@@ -39,7 +39,10 @@ typedef struct tina_scenario {
     const char *settings; // what the scenario cannot bear, as tina_sim_settings_set reads it
     uint64_t faults_ns;   // virtual time after which faults stop; default 5 s
     uint64_t liveness_ns; // ... and then until it must be done; default 300 s
-    size_t state_bytes;   // of its own; zeroed for each run
+    // The process may be killed, and the machine lose power: kill_ppm, power_ppm. All isolates are
+    // gone at once then, the shards boot again, and the handles of before mean nothing.
+    bool restarts;
+    size_t state_bytes; // of its own; zeroed for each run
     // Before the shards open: hosts and clients, what the args of children point to.
     void (*begin)(tina_sim *sim, void *state);
     // Whether the work is done; asked often. Default: at once when faults have stopped.
@@ -112,6 +115,9 @@ bool tina_sim_is_up(const tina_sim *sim, uint32_t shard); // not quarantined
 
 // tina_sim_breaks returns how often a shard has begun anew or been quarantined.
 uint32_t tina_sim_breaks(const tina_sim *sim, uint32_t shard);
+
+// tina_sim_restarts returns how often the process was killed or the machine lost power.
+uint32_t tina_sim_restarts(const tina_sim *sim);
 
 // tina_sim_crashes returns how many isolates of a type were made to crash by the simulation.
 uint64_t tina_sim_crashes(const tina_sim *sim);

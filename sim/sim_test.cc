@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sched/ctx.h"
+#include "sched/io.h"
 #include "sim/scenarios.h"
 #include "sim/test.h"
 
@@ -54,6 +55,62 @@ TEST(Simulation, KeepsItsMarksThroughWhatIsTornDown) {
         EXPECT_EQ(report.mark_count, report.events / TINA_SIM_MARK_EVENTS);
         tina_sim_report_end(&report);
     }
+}
+
+struct Boots {
+    uint32_t inits;
+    tina_handle first;
+};
+
+// Each life begins with the same handles, and its port is free.
+const tina_scenario &Rebooted() {
+    static tina_isolate_type type = {};
+    type.name = "server";
+    type.init = [](tina_ctx *ctx, void *, tina_bytes) {
+        Boots *boots = static_cast<Boots *>(tina_sim_state(tina_sim_current()));
+        const tina_address any = tina_address_ipv4(0, 0, 0, 0, 80);
+        tina_fd door;
+        bool listens = tina_socket_open(ctx, TINA_ADDRESS_IPV4, TINA_SOCKET_STREAM, &door) == 0 &&
+                       tina_socket_bind(ctx, door, &any) == 0 &&
+                       tina_socket_listen(ctx, door, 10) == 0;
+        if (!listens || (boots->inits > 0 && boots->first.bits != tina_self(ctx).bits))
+            tina_sim_fail(tina_sim_current(), "boots", "it does not begin as it did");
+        boots->first = tina_self(ctx);
+        boots->inits++;
+        tina_timer_set_periodic(ctx, 1000000, 0);
+        return tina_receive();
+    };
+    type.handle = [](tina_ctx *, void *, const tina_message *m) {
+        return m->tag == TINA_SHUTDOWN ? tina_done() : tina_receive();
+    };
+    type.struct_bytes = 8;
+    static const tina_type_slots types[] = {{&type, 1}};
+    static tina_child child = {};
+    child.type = &type;
+    static tina_spec spec = {};
+    spec.root.children = &child;
+    spec.root.child_count = 1;
+    spec.types = types;
+    spec.type_count = 1;
+    static tina_scenario scenario = {};
+    scenario.name = "boots";
+    scenario.specs = &spec;
+    scenario.settings = "death_ppm=0,crash_during_ppm=0,crash_before_ppm=0,crash_after_ppm=0,"
+                        "kill_ppm=20000,power_ppm=20000,down_ns=1000000";
+    scenario.state_bytes = sizeof(Boots);
+    scenario.restarts = true;
+    scenario.end = [](tina_sim *sim, void *state) {
+        uint32_t inits = static_cast<const Boots *>(state)->inits;
+        // Some go down before they are up.
+        if (inits < 3 || inits > tina_sim_restarts(sim) + 1)
+            tina_sim_fail(sim, "boots", "after %u restarts there were %u inits",
+                          tina_sim_restarts(sim), inits);
+    };
+    return scenario;
+}
+
+TEST(Simulation, BeginsAnewAsItBegan) {
+    tina::Simulate(Rebooted(), 10);
 }
 
 std::vector<const tina_scenario *> All() {

@@ -21,7 +21,7 @@ void wire_open(sim_wire *wire, tina_sim *sim, uint32_t from, uint32_t to) {
     size_t bytes =
         ring_bytes(&real->messages) + ring_bytes(&real->control) + ring_bytes(&real->returns);
     *wire = (sim_wire){.sim = sim, .from = from, .to = to, .real = real};
-    wire->stream = sim_stream_of(&sim->world, SIM_DOMAIN_WIRE, from << 8 | to);
+    wire->stream = sim_stream_of(&sim->world, SIM_DOMAIN_WIRE, machine_entity(sim, from << 8 | to));
     wire->inlet = aligned_alloc(TINA_CACHE_LINE_BYTES, sizeof *wire->inlet);
     wire->slots =
         aligned_alloc(TINA_CACHE_LINE_BYTES, (bytes + TINA_CACHE_LINE_BYTES) /

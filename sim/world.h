@@ -24,10 +24,11 @@ extern "C" {
 typedef enum sim_domain {
     SIM_DOMAIN_SETTINGS = 1,
     SIM_DOMAIN_SCHEDULE, // entity: shard, or 0xFFFF
-    SIM_DOMAIN_SHARD,    // entity: shard
+    SIM_DOMAIN_SHARD,    // entity: shard, or 0xFFFF
     SIM_DOMAIN_CRASH,    // entity: shard
     SIM_DOMAIN_WIRE,     // entity: from << 8 | to
     SIM_DOMAIN_IO,       // entity: shard
+                         // of these: | life of the machine << 16
     SIM_DOMAIN_NET,      // entity: socket
     SIM_DOMAIN_DATAGRAM, // entity: socket
     SIM_DOMAIN_DISK,     // entity: file
