@@ -10,8 +10,9 @@
 // them, also the first, and is given it again under the same key. So a cancel is for ops staged
 // before it. What an op achieved before its cancel is its result: an accepted or opened fd, bytes.
 //
-// Of TINA_OP_SENDFILE no backend hears: the front reads and sends. It asks for partial transfers
-// until all is done, so a backend may always do less than it was asked for, but not nothing.
+// Of TINA_OP_SENDFILE no backend hears: the front reads, sends and polls. It asks for partial
+// transfers until all is done, so a backend may always do less than it was asked for, but not
+// nothing.
 
 #ifndef TINA_REACTOR_BACKEND_H
 #define TINA_REACTOR_BACKEND_H
@@ -25,13 +26,18 @@ extern "C" {
 
 #define TINA_OP_CANCEL TINA_OP_KIND_COUNT // backend ops only: `key` names the op to cancel
 
+// A flag of backend ops only, beside those of op.h: a send, also with TINA_IO_SOME, that would wait
+// for room ends with -EAGAIN.
+#define TINA_IO_AT_ONCE 4u
+
 // Addresses and paths lie in the front's tables, each in a place of its own that is the op's from
 // its submission to its result. A backend that needs memory of its own for such an op may have one
 // piece for every place.
 typedef struct tina_backend_op {
     uint64_t key;     // never 0
     uint8_t kind;     // tina_op_kind or TINA_OP_CANCEL
-    uint8_t flags;    // TINA_IO_SOME (else a backend may try again itself), TINA_IO_MULTISHOT
+    uint8_t flags;    // TINA_IO_SOME (else a backend may try again itself), TINA_IO_MULTISHOT,
+                      // TINA_IO_AT_ONCE
     uint16_t how;     // open: TINA_OPEN_...; poll: TINA_POLL_...
     int32_t os_fd;    // -1: the op is on a path
     uint32_t bytes;   // what is received, at most; of data; open: permissions
@@ -50,6 +56,7 @@ typedef struct tina_backend_result {
     uint64_t key;
     int32_t result;  // bytes, a new os_fd (accept, open), TINA_POLL_... (poll), 0, or -errno;
                      // -ENOBUFS: no receive buffer was free (recv, recvfrom, read)
+                     // -EAGAIN: TINA_IO_AT_ONCE
     uint16_t buffer; // TINA_IO_NO_BUFFER: none, which only results of 0 or less may have
     uint8_t flags;   // TINA_IO_MORE
     uint8_t reserved;

@@ -183,7 +183,8 @@ static bool op_is_worth_a_try(const epoll_state *e, const epoll_op *op, const ti
     uint8_t events = tina_epoll_events_of(op);
     bool quiet = fd != NULL && (fd->armed & events) == events && (fd->unclaimed & events) == 0;
     bool starved = fills_buffer(op->op.kind) && e->lent_count == 0;
-    return op->op.kind == TINA_OP_CLOSE || (!quiet && !starved);
+    bool once = op->op.kind == TINA_OP_CLOSE || (op->op.flags & TINA_IO_AT_ONCE) != 0;
+    return once || (!quiet && !starved);
 }
 
 // What blocks and cannot be waited for. A read of a file's bytes that are in memory does neither.

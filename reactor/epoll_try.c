@@ -116,8 +116,11 @@ static int32_t send_result(epoll_op *op, int32_t sent) {
 
 static int32_t send_try(epoll_op *op) {
     const uint8_t *from = op->op.data;
-    return send_result(op, result_of(send(op->op.os_fd, from + op->done, op->op.bytes - op->done,
-                                          MSG_NOSIGNAL | MSG_DONTWAIT)));
+    int32_t result =
+        send_result(op, result_of(send(op->op.os_fd, from + op->done, op->op.bytes - op->done,
+                                       MSG_NOSIGNAL | MSG_DONTWAIT)));
+    bool ends = result == EPOLL_NOT_READY && (op->op.flags & TINA_IO_AT_ONCE) != 0;
+    return ends ? -EAGAIN : result;
 }
 
 // A Unix receiver whose queue is full is nothing to wait for: epoll knows only the sender's own.

@@ -141,7 +141,9 @@ static inline tina_io_op tina_op_stat_path(const char *path, tina_file_stat *sta
 }
 
 // tina_op_sendfile sends 1 to 2^31 - 1 bytes of a file, from an offset on, to a stream socket. It
-// reads from `source` and writes to `fd`, so it is the op in flight of both.
+// reads from `source` and writes to `fd`, so it is the op in flight of both. It reads as its reader
+// makes room, a receive buffer at a time, and what was not sent is read again: bytes that change
+// meanwhile are sent as they are then.
 static inline tina_io_op tina_op_sendfile(tina_fd fd, tina_fd source, uint64_t offset,
                                           uint32_t bytes) {
     tina_io_op op = tina_op_make(TINA_OP_SENDFILE, fd, NULL, bytes);

@@ -59,7 +59,7 @@ typedef struct tina_reactor_counters {
     uint64_t refused;           // submit returned an error
     uint64_t canceled;          // completed TINA_IO_CANCELED or TINA_IO_TIMED_OUT
     uint64_t stale;             // backend results for ops that no longer exist
-    uint64_t buffers_awaited;   // a receive found no buffer and was queued
+    uint64_t buffers_awaited;   // a receive or read found no buffer and was queued
     uint64_t fds_awaited;       // a multishot accept found the fd table full and was put aside
     uint64_t multishot_results; // with TINA_IO_MORE
     uint64_t multishot_pauses;  // times that one waited for its owner to take them
@@ -70,7 +70,8 @@ typedef struct tina_reactor_counters {
     uint64_t waits;             // system calls made by tina_reactor_wait
     uint32_t fds_in_use;
     uint32_t ops_in_use;
-    uint32_t buffers_in_use; // held by completions not yet given back
+    uint32_t buffers_in_use; // held by completions not yet given back, and by sendfiles while they
+                             // send
 } tina_reactor_counters;
 
 // tina_reactor_bytes returns how much memory tina_reactor_open needs, or 0 when a field of the

@@ -32,6 +32,10 @@ static bool is_multishot(const scripted_op *pending) {
     return (pending->op.flags & TINA_IO_MULTISHOT) != 0;
 }
 
+static bool is_at_once(const scripted_op *pending) {
+    return (pending->op.flags & TINA_IO_AT_ONCE) != 0;
+}
+
 // Whether an op stays armed after a result.
 static bool stays(const tina_scripted *s, const scripted_op *pending, int32_t result) {
     bool good = pending->op.kind == TINA_OP_ACCEPT ? result >= 0 : result > 0;
@@ -53,7 +57,7 @@ static bool pending_pass(tina_scripted *s) {
         if (result == -EAGAIN && canceled) {
             result = -ECANCELED;
         }
-        if (result != -EAGAIN) {
+        if (result != -EAGAIN || is_at_once(pending)) {
             moved = true;
             pending->results++;
             uint8_t flags = stays(s, pending, result) ? TINA_IO_MORE : 0;

@@ -75,13 +75,11 @@ typedef struct op_more {
     };
     uint64_t source; // sendfile: bits of its tina_fd, else 0
     uint32_t how;    // open, poll
-    union {
-        uint32_t place; // of its address or path
-        uint32_t skip;  // sendfile: bytes of its buffer that were sent
-    };
-    uint32_t filled; // sendfile: bytes in its buffer; 0: it has none, and reads
+    uint32_t place;  // of its address or path
+    uint32_t filled; // sendfile: bytes in its buffer; 0: it has none
     uint16_t buffer;
-    uint16_t reserved;
+    bool awaits_room; // sendfile without a buffer: it polls; else it reads
+    uint8_t reserved;
 } op_more;
 
 static_assert(sizeof(op_more) == 32, "two a line");
@@ -287,11 +285,13 @@ void tina_completions_add(tina_reactor *reactor, uint32_t op, int32_t result);
 
 // sendfile.c
 
-// A sendfile as the backend is to see it next: a read of the file, or a send of what was read.
+// A sendfile as the backend is to see it next: a read of the file, a send of what was read, or a
+// poll for room.
 void tina_sendfile_stage(const tina_reactor *reactor, uint32_t op, tina_backend_op *staged);
 void tina_sendfile_end(tina_reactor *reactor, uint32_t op, const tina_backend_result *result);
 // Gives back what it read and has not sent.
 void tina_sendfile_drop(tina_reactor *reactor, uint32_t op);
+void tina_sendfile_verify(const tina_reactor *reactor, uint32_t op);
 
 // done_list.c
 

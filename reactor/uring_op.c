@@ -66,6 +66,12 @@ static void recv_prepare(const tina_uring_kernel *kernel, struct io_uring_sqe *s
     buffer_select(sqe);
 }
 
+static int send_flags(const tina_backend_op *op) {
+    int whole = (op->flags & TINA_IO_SOME) == 0 ? MSG_WAITALL : 0;
+    int at_once = (op->flags & TINA_IO_AT_ONCE) != 0 ? MSG_DONTWAIT : 0;
+    return MSG_NOSIGNAL | whole | at_once;
+}
+
 static void stat_prepare(tina_uring_places *places, struct io_uring_sqe *sqe,
                          const tina_backend_op *op) {
     struct statx *stat = &places->stats[op->place];
@@ -83,7 +89,6 @@ static void rename_prepare(struct io_uring_sqe *sqe, const tina_backend_op *op) 
 
 void tina_uring_prepare(const tina_uring_kernel *kernel, tina_uring_places *places,
                         struct io_uring_sqe *sqe, const tina_backend_op *op) {
-    int whole = (op->flags & TINA_IO_SOME) == 0 ? MSG_WAITALL : 0;
     switch (op->kind) {
     case TINA_OP_ACCEPT:
         accept_prepare(kernel, sqe, op);
@@ -95,7 +100,7 @@ void tina_uring_prepare(const tina_uring_kernel *kernel, tina_uring_places *plac
         recv_prepare(kernel, sqe, op);
         break;
     case TINA_OP_SEND:
-        io_uring_prep_send(sqe, op->os_fd, op->data, op->bytes, MSG_NOSIGNAL | whole);
+        io_uring_prep_send(sqe, op->os_fd, op->data, op->bytes, send_flags(op));
         break;
     case TINA_OP_CLOSE:
         io_uring_prep_close(sqe, op->os_fd);

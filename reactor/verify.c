@@ -126,6 +126,9 @@ static void op_verify(const tina_reactor *reactor, uint32_t index) {
         op_fd_verify(reactor, index, op->fd);
         op_fd_verify(reactor, index, reactor->more[index].source);
     }
+    if (op->kind == TINA_OP_SENDFILE) {
+        tina_sendfile_verify(reactor, index);
+    }
     bool linked = op->owner_prev != 0 ? reactor->ops[op->owner_prev].owner_next == index
                                       : op->owner->first_op == index;
     TINA_ASSERT(linked);

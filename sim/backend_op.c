@@ -70,7 +70,8 @@ static uint32_t send_bytes(sim_backend *b, const tina_backend_op *op) {
 
 static int32_t send_try(sim_backend *b, const tina_backend_op *op) {
     uint32_t bytes = sim_net_is_stream(b->net, op->os_fd) ? send_bytes(b, op) : op->bytes;
-    return or_waits(sim_net_send(b->net, op->os_fd, op->data, bytes));
+    int32_t result = sim_net_send(b->net, op->os_fd, op->data, bytes);
+    return (op->flags & TINA_IO_AT_ONCE) != 0 ? result : or_waits(result);
 }
 
 // A Unix receiver whose queue is full is nothing to wait for.
