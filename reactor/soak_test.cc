@@ -357,9 +357,9 @@ class Soak : public Suite {
         lives_[index] = born();
     }
 
-    void turn() {
+    void turn(uint64_t wait_ns = 50000) {
         rig->reap_capacity = 1 + static_cast<uint32_t>(below(8));
-        ASSERT_EQ(tina_reactor_wait(rig->reactor, 0, below(4) == 0 ? 50000 : 0), 0);
+        ASSERT_EQ(tina_reactor_wait(rig->reactor, 0, below(4) == 0 ? wait_ns : 0), 0);
         rig->reap();
         for (Completion &c : rig->completions) {
             completed(c);
@@ -423,7 +423,7 @@ class Soak : public Suite {
             rig->far->close(end);
         }
         for (int i = 0; i < 1000 && !dying_.empty(); i++) {
-            turn();
+            turn(10000000); // an fsync takes as long as the disk has other work
         }
         EXPECT_TRUE(dying_.empty());
         expect_empty();
