@@ -76,11 +76,14 @@ static void op_give(tina_reactor *reactor, uint32_t index) {
     tina_ops_give(reactor, index);
 }
 
+static bool op_sends(const op_entry *op) {
+    return tina_op_traits[op->kind].moves == OP_READS_OWNER || op->kind == TINA_OP_SENDFILE;
+}
+
 static void op_take(tina_reactor *reactor, uint32_t index, tina_io_completion *completion) {
     const op_entry *op = &reactor->ops[index];
     TINA_ASSERT(op->state == OP_DONE);
     bool brings = tina_completions_has_buffer(op);
-    bool sends = tina_op_traits[op->kind].moves == OP_READS_OWNER || op->kind == TINA_OP_SENDFILE;
     *completion = (tina_io_completion){
         .id = {op_key(reactor, index)},
         .kind = op->kind,
@@ -88,8 +91,8 @@ static void op_take(tina_reactor *reactor, uint32_t index, tina_io_completion *c
         .buffer = brings ? (uint16_t)op->buffer : (uint16_t)TINA_IO_NO_BUFFER,
         .result = op->result,
         .bytes = brings  ? (uint32_t)op->result
-                 : sends ? op->sent
-                         : 0,
+                 : op_sends(op) ? op->sent
+                                : 0,
         .companion = op->companion,
         .fd = {op->fd},
     };
@@ -230,7 +233,13 @@ static bool is_same_fd(uint64_t bits, uint64_t other) {
 }
 
 // An fd whose own completion waits: of an op on it, or of the accept that brought it.
-bool tina_done_names(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd) {
+static bool op_names(const tina_reactor *reactor, uint32_t index, tina_fd fd) {
+    return is_same_fd(reactor->ops[index].fd, fd.bits) ||
+           is_same_fd(reactor->more[index].source, fd.bits);
+}
+
+static bool done_find(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
+                      bool sent) {
     uint32_t at = owner->done_head;
     while (at != 0) {
         uint32_t row = row_of(at);
@@ -242,8 +251,7 @@ bool tina_done_names(const tina_reactor *reactor, const tina_reactor_owner *owne
             at = reactor->fds[row].owner_next;
             break;
         default:
-            if (is_same_fd(reactor->ops[row].fd, fd.bits) ||
-                is_same_fd(reactor->more[row].source, fd.bits)) {
+            if (op_names(reactor, row, fd) && (!sent || op_sends(&reactor->ops[row]))) {
                 return true;
             }
             at = reactor->ops[row].owner_next;
@@ -251,4 +259,12 @@ bool tina_done_names(const tina_reactor *reactor, const tina_reactor_owner *owne
         }
     }
     return false;
+}
+
+bool tina_done_names(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd) {
+    return done_find(reactor, owner, fd, false);
+}
+
+bool tina_done_sent(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd) {
+    return done_find(reactor, owner, fd, true);
 }

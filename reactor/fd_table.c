@@ -223,7 +223,18 @@ tina_fd tina_reactor_heirloom(const tina_reactor *reactor, const tina_reactor_ow
     tina_fd name = {(uint64_t)reactor->config.shard << 56 |
                     (uint64_t)(reactor->rights[index] & FD_FULL) << 54 | (uint64_t)index << 32 |
                     reactor->fds[index].generation};
-    return tina_reactor_movable(reactor, owner, name) == 0 ? name : tina_fd_none();
+    bool sending = reactor->fds[index].write_op != 0 || tina_done_sent(reactor, owner, name);
+    return sending ? tina_fd_none() : name;
+}
+
+void tina_reactor_inherit(tina_reactor *reactor, tina_reactor_owner *dying, tina_fd name,
+                          tina_reactor_owner *heir) {
+    uint32_t index = tina_fds_find(reactor, dying, name);
+    TINA_ASSERT(index != 0 && reactor->fds[index].write_op == 0);
+    TINA_ASSERT(!dying->released && !heir->released);
+    tina_fds_unlink(reactor, index);
+    fds_link(reactor, heir, index);
+    reactor->rights[index] &= (uint8_t)fd_rights(name.bits);
 }
 
 void tina_fds_relist(tina_reactor *reactor) {

@@ -198,10 +198,16 @@ typedef struct tina_fd_ticket {
 int32_t tina_reactor_adopt(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd,
                            tina_fd *fd);
 
-// tina_reactor_bequeath marks an fd of the owner's, or returns BAD_FD; tina_reactor_heirloom
-// returns one that is marked and has no op in flight, or none. Whoever gets an fd gets it unmarked.
+// tina_reactor_bequeath marks an fd of the owner's, or returns BAD_FD. tina_reactor_heirloom returns
+// one that is marked, or none; none, too, when something is being sent on it, or the owner was not
+// told yet of what was: nobody knows then where in its message the other end is.
+// tina_reactor_inherit makes the heir its owner, unmarked; tina_reactor_release of the dying one
+// must be next, which cancels what it receives. Until that is in, the heir's ops that receive are
+// refused as BUSY.
 int32_t tina_reactor_bequeath(tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd);
 tina_fd tina_reactor_heirloom(const tina_reactor *reactor, const tina_reactor_owner *owner);
+void tina_reactor_inherit(tina_reactor *reactor, tina_reactor_owner *dying, tina_fd fd,
+                          tina_reactor_owner *heir);
 
 // tina_reactor_export takes an idle fd of the owner's out of this reactor. Its name is stale then,
 // and the ticket the only hold on it: pass it to exactly one import or drop. Returns as

@@ -299,7 +299,9 @@ void tina_done_append(tina_reactor *reactor, tina_reactor_owner *owner, uint32_t
 // Drops an op that has ended, in no list, and what it brought.
 void tina_done_drop_op(tina_reactor *reactor, uint32_t index);
 void tina_done_drop(tina_reactor *reactor, tina_reactor_owner *owner);
+// Whether an op of that fd, or one that sent to it, is among what has come.
 bool tina_done_names(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd);
+bool tina_done_sent(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd);
 
 // multishot.c
 

@@ -63,7 +63,8 @@ static void op_fd_verify(const tina_reactor *reactor, uint32_t index, uint64_t b
     TINA_ASSERT(fd->os_fd >= 0);
     TINA_ASSERT(fd->generation == (uint32_t)bits);
     TINA_ASSERT(fd->read_op == index || fd->write_op == index);
-    TINA_ASSERT(fd->owner == NULL || fd->owner == reactor->ops[index].owner);
+    const tina_reactor_owner *owner = reactor->ops[index].owner;
+    TINA_ASSERT(fd->owner == NULL || fd->owner == owner || owner->released);
 }
 
 static void close_verify(const tina_reactor *reactor, uint32_t index) {

@@ -195,10 +195,11 @@ tina_spawn_result tina_spawn(tina_ctx *ctx, const tina_isolate_type *type, tina_
 tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
                                      tina_fd fd, tina_handle *child);
 
-// tina_bequeath names the fd that survives the caller: when it crashes, and no op is in flight on
-// the fd, an isolate of its type's heir is spawned and owns it, so that the other end can be told.
-// With no slot for an heir, or an op in flight, it is closed as the caller's others are. False when
-// it is not the caller's.
+// tina_bequeath names the fd that survives the caller: when it crashes, and nothing is being sent
+// on the fd, an isolate of its type's heir is spawned and owns it, so that the other end can be
+// told. What the caller was receiving is cancelled; until that is in, an heir that receives gets
+// TINA_IO_BUSY. With no slot for an heir, or a send in flight, the fd is closed as the caller's
+// others are. False when it is not the caller's.
 bool tina_bequeath(tina_ctx *ctx, tina_fd fd);
 
 // tina_timer_set sends TINA_TIMER with `word` once, delay_ns from now, never early. Returns none

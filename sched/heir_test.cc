@@ -22,6 +22,7 @@ enum Deed {
     kDone,
     kExit,
     kCrashReading,
+    kCrashWriting,
     kUnnamed,
     kGiven
 };
@@ -30,7 +31,9 @@ struct Seen {
     std::vector<tina_heir_args> heirs;
     tina_fd named;
     Deed deed;
-    bool keep; // the heir stays
+    bool keep;     // the heir stays
+    int busy;      // how often it was refused to receive
+    bool received; // it could, until its time was up
 } seen;
 
 tina_effect heir_init(tina_ctx *ctx, void *, tina_bytes args) {
@@ -39,9 +42,11 @@ tina_effect heir_init(tina_ctx *ctx, void *, tina_bytes args) {
     memcpy(&got, args.data, sizeof got);
     seen.heirs.push_back(got);
     EXPECT_EQ(got.fd.bits, seen.named.bits);
+    EXPECT_EQ(tina_socket_set_option(ctx, got.fd, TINA_OPTION_REUSE_ADDRESS, 1), 0); // it is ours
+    if (seen.deed == kCrashReading)
+        return tina_io(tina_op_within(tina_op_recvfrom(got.fd, 10), kPeriodNs));
     tina_monitor monitor = tina_monitor_set(ctx, got.dead);
     EXPECT_NE(monitor.bits, 0u);
-    EXPECT_EQ(tina_socket_set_option(ctx, got.fd, TINA_OPTION_REUSE_ADDRESS, 1), 0); // it is ours
     return seen.keep ? tina_receive() : tina_done();
 }
 
@@ -50,6 +55,13 @@ tina_effect heir_handle(tina_ctx *, void *, const tina_message *m) {
         EXPECT_EQ(m->down.reason.kind, TINA_EXIT_UNKNOWN); // stale already
         return tina_receive();
     }
+    if (m->tag == TINA_IO_RECVFROM_DONE && m->io.result == TINA_IO_BUSY) {
+        seen.busy++;
+        return tina_yield();
+    }
+    if (m->tag == TINA_YIELDED)
+        return tina_io(tina_op_within(tina_op_recvfrom(seen.named, 10), kPeriodNs));
+    seen.received = m->tag == TINA_IO_RECVFROM_DONE && m->io.result == TINA_IO_TIMED_OUT;
     return tina_done();
 }
 
@@ -74,16 +86,26 @@ tina_effect victim_init(tina_ctx *ctx, void *, tina_bytes) {
     tina_address any = {};
     any.family = TINA_ADDRESS_IPV4;
     tina_io_id id;
+    EXPECT_EQ(tina_socket_bind(ctx, fd, &any), 0);
     if (seen.deed == kCrashReading) {
-        EXPECT_EQ(tina_socket_bind(ctx, fd, &any), 0);
         EXPECT_EQ(tina_submit(ctx, tina_op_recvfrom(fd, 10), &id), 0);
     }
     return seen.deed == kGiven ? tina_io_close(fd) : tina_yield();
 }
 
-tina_effect victim_handle(tina_ctx *, void *, const tina_message *m) {
+// The byte is on its way, or has gone, when it crashes.
+void send_a_byte(tina_ctx *ctx) {
+    tina_address to;
+    tina_io_id id;
+    EXPECT_EQ(tina_socket_local_address(ctx, seen.named, &to), 0);
+    EXPECT_EQ(tina_submit(ctx, tina_op_sendto(seen.named, "x", 1, &to), &id), 0);
+}
+
+tina_effect victim_handle(tina_ctx *ctx, void *, const tina_message *m) {
     if (m->tag == TINA_SHUTDOWN)
         return tina_done();
+    if (seen.deed == kCrashWriting)
+        send_a_byte(ctx);
     switch (seen.deed) {
     case kBadEffect:
         return tina_effect{};
@@ -163,8 +185,21 @@ TEST_F(Heir, GetsTheNamedFdOfOneThatCrashed) {
     }
 }
 
+// A receive of the dead one is cancelled, and the heir's own is good as soon as that is in.
+TEST_F(Heir, GetsAnFdThatWasBeingRead) {
+    ASSERT_EQ(live(kCrashReading), 1u);
+    EXPECT_EQ(seen.heirs[0].reason.kind, TINA_EXIT_CRASH);
+    EXPECT_GT(seen.busy, 0);
+    EXPECT_EQ(harness->io().fds_in_use, 1u);
+    seen.deed = kDone;
+    harness->Sleep(kPeriodNs);
+    EXPECT_TRUE(seen.received);
+    EXPECT_EQ(harness->io().fds_in_use, 0u);
+    EXPECT_EQ(harness->counters().isolates_draining, 0u);
+}
+
 TEST_F(Heir, IsNotBornWhereThereIsNothingToLeave) {
-    for (Deed deed : {kDone, kExit, kCrashReading, kUnnamed, kGiven}) {
+    for (Deed deed : {kDone, kExit, kCrashWriting, kUnnamed, kGiven}) {
         EXPECT_EQ(live(deed), 0u) << deed;
         EXPECT_EQ(harness->io().fds_in_use, 0u) << deed;
     }

@@ -122,8 +122,7 @@ static void heir_spawn(tina_shard *shard, tina_isolate *dead, tina_handle name,
         COUNT(shard, spawns_refused, 1);
         return;
     }
-    int32_t moved = tina_reactor_move_fd(shard->reactor, &dead->io, args.fd, &heir->io);
-    TINA_ASSERT(moved == 0);
+    tina_reactor_inherit(shard->reactor, &dead->io, args.fd, &heir->io);
 }
 
 // The order matters: what it waits for is let go while its handle still names it; then the handle
