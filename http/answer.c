@@ -137,6 +137,7 @@ void http_context_sent(http_shard *shard, http_context *context, tina_ctx *ctx) 
     context->request.ctx = ctx;
     context->out_bytes = 0;
     context->tail = (tina_bytes){NULL, 0};
+    context->parted = context->begun;
     if (context->phase == HTTP_PHASE_ANSWERED && context->parser.state == HTTP_PARSE_IN_REQUEST)
         request_end(shard, context);
 }
@@ -424,18 +425,28 @@ static const char *step_fault(const http_context *context, http_step step) {
     }
 }
 
+static void begun_forget(http_context *context) {
+    if (!context->begun)
+        return;
+    context->sent_bytes = 0;
+    context->out_bytes = context->begun_at;
+    context->begun = false;
+    http_response_move(&context->response, context->out + context->out_bytes);
+}
+
 // Once a part of a response is on its way there is no other; the client sees that its end lacks.
 static turn fault_answer(http_shard *shard, http_context *context) {
     http_response *response = &context->response;
     const http_head *head = context->request.head;
     tina_log(context->request.ctx, TINA_LOG_ERROR, "%s %.200s is %s: %s",
              http_method_name((http_method)head->method), head->target,
-             context->begun ? "cut off" : "answered 500", response->fault);
+             context->parted ? "cut off" : "answered 500", response->fault);
     shard->counters.responses_bad++;
-    if (context->begun) {
+    if (context->parted) {
         shard->counters.requests++;
         return TURN_CLOSE;
     }
+    begun_forget(context);
     http_respond_status(response, 500, 0);
     response_keep(context);
     return answered(shard, context);
@@ -513,6 +524,8 @@ static void response_ready(http_shard *shard, http_context *context) {
 
 static void response_keep(http_context *context) {
     http_response *response = &context->response;
+    if (!context->begun)
+        context->begun_at = context->out_bytes;
     context->begun = context->begun || response->bytes > 0;
     context->out_bytes += response->bytes;
     context->sent_bytes += response->bytes + response->tail.bytes;
@@ -531,6 +544,7 @@ static void request_end(http_shard *shard, http_context *context) {
     context->sent_bytes = 0;
     context->opened = false;
     context->begun = false;
+    context->parted = false;
     context->head_deadline_ns = 0;
     context->body_bytes = 0;
     context->body_waited_ns = 0;

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ constexpr uint64_t kPipelined = 8; // requests in one go on a connection
 
 class HttpFault : public ::testing::Test {
   protected:
-    HttpFault() : server_(ProgramPath("http/fault_server"), arguments()) {
+    explicit HttpFault(void (*before)() = nullptr)
+        : server_(ProgramPath("http/fault_server"), arguments(), before) {
         string line = server_.line();
         EXPECT_EQ(line.substr(0, 30), "listening on http://127.0.0.1:");
         port_ = static_cast<uint16_t>(atoi(line.c_str() + 30));
@@ -32,7 +34,7 @@ class HttpFault : public ::testing::Test {
 
     static std::vector<string> arguments() {
         const char *backend = getenv("TINA_TEST_BACKEND");
-        return {"--port", "0", "--backend", backend ? backend : "auto"};
+        return {backend ? backend : "auto"};
     }
 
     // Sends and leaves the answer for later.
@@ -119,8 +121,8 @@ class Numbered {
 
 TEST_F(HttpFault, AHandlerThatFaultsCostsItsConnectionAlone) {
     int before = ask("/number/1");
-    EXPECT_EQ(answer(ask("/fault")), k500);
-    string half = answer(ask("/half"));
+    EXPECT_EQ(answer(ask("/crash/handler/null")), k500);
+    string half = answer(ask("/crash/half/null"));
     EXPECT_EQ(half.substr(0, 17), "HTTP/1.1 200 OK\r\n");
     EXPECT_EQ(half.substr(half.size() - 9), "\r\n\r\nhalf,"); // 5 of 10 bytes: no whole answer
     SendAll(before, "GET /number/2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
@@ -137,27 +139,100 @@ TEST_F(HttpFault, InAPipelineLosesWhatCameBehindIt) {
     SendAll(fd, "GET /number/1 HTTP/1.1\r\nHost: h\r\n\r\n");
     char piece[1024];
     EXPECT_GT(read(fd, piece, sizeof piece), 0);
-    SendAll(fd, "GET /fault HTTP/1.1\r\nHost: h\r\n\r\nGET /number/3 HTTP/1.1\r\nHost: h\r\n\r\n");
+    SendAll(fd, "GET /crash/handler/null HTTP/1.1\r\nHost: h\r\n\r\nGET /number/3 "
+                "HTTP/1.1\r\nHost: h\r\n\r\n");
     EXPECT_EQ(answer(fd), k500);
     // Answered in one go with it: that goes out first.
     fd = DialLoopback(port_);
     SendAll(fd, "GET /number/1 HTTP/1.1\r\nHost: h\r\n\r\nGET /number/2 HTTP/1.1\r\nHost: h\r\n\r\n"
-                "GET /fault HTTP/1.1\r\nHost: h\r\n\r\nGET /number/3 HTTP/1.1\r\nHost: h\r\n\r\n");
+                "GET /crash/handler/null HTTP/1.1\r\nHost: h\r\n\r\nGET /number/3 "
+                "HTTP/1.1\r\nHost: h\r\n\r\n");
     string all = answer(fd);
     EXPECT_NE(all.find("\r\n\r\n1HTTP/1.1 200 OK\r\n"), string::npos) << all;
     EXPECT_EQ(all.substr(all.find("\r\n\r\n2") + 5), k500);
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
 
-TEST_F(HttpFault, OfAnyKindIsAnswered500) {
-    for (const char *path : {"/fault", "/panic", "/assert", "/overflow", "/divide"}) {
-        EXPECT_EQ(answer(ask(path)), k500) << path;
-        // Its body is not read, and is no reason for a reset.
+struct Place {
+    const char *name;
+    bool posts;      // to it, with a body
+    const char *cut; // what is sent before the crash, the head left out; nullptr: nothing is
+};
+
+constexpr Place kPlaces[] = {
+    {"handler", false, nullptr}, {"before", false, nullptr},   {"after", false, nullptr},
+    {"wait", false, nullptr},    {"waits", false, nullptr},    {"message", false, nullptr},
+    {"call", false, nullptr},    {"waitcall", false, nullptr}, {"piece", true, nullptr},
+    {"unsent", true, nullptr},   {"half", false, "half,"},     {"event", false, ": hello\n\n\r\n"},
+};
+
+constexpr const char *kWays[] = {"null",  "divide", "overflow", "loop",  "assert",
+                                 "abort", "panic",  "trap",     "calls", "effect"};
+
+string crash_at(const Place &place, const string &way) {
+    string path = "/crash/" + string(place.name) + "/" + way + " HTTP/1.1\r\nHost: h\r\n";
+    return place.posts ? "POST " + path + "Content-Length: 6\r\n\r\nabcdef"
+                       : "GET " + path + "\r\n";
+}
+
+// Wherever it crashes and however: 500 when nothing of the response has been sent, else its
+// connection ends in the midst of it; and the others, which ask meanwhile, get their answers.
+TEST_F(HttpFault, OfAnyKindAnywhereCostsItsOwnConnection) {
+    std::vector<Numbered> good;
+    for (int i = 0; i < kConnections; i++)
+        good.emplace_back(DialLoopback(port_));
+    int crashes = 0;
+    for (const Place &place : kPlaces) {
+        for (const char *way : kWays) {
+            bool in_hook = strcmp(place.name, "before") == 0 || strcmp(place.name, "after") == 0;
+            if (in_hook && strcmp(way, "effect") == 0)
+                continue; // a hook makes no call
+            for (Numbered &each : good)
+                each.send(kPipelined);
+            int fd = DialLoopback(port_);
+            SendAll(fd, crash_at(place, way));
+            string text = answer(fd);
+            for (Numbered &each : good)
+                ASSERT_TRUE(each.receive()) << place.name << " " << way;
+            if (place.cut == nullptr) {
+                EXPECT_EQ(text, k500) << place.name << " " << way;
+            } else {
+                EXPECT_EQ(text.substr(0, 17), "HTTP/1.1 200 OK\r\n") << place.name << " " << way;
+                ASSERT_GE(text.size(), strlen(place.cut));
+                EXPECT_EQ(text.substr(text.size() - strlen(place.cut)), place.cut) << way;
+            }
+            crashes++;
+        }
+    }
+    for (Numbered &each : good)
+        each.hang_up();
+    std::printf("%d crashes\n", crashes);
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
+// No crash, but no answer either.
+TEST_F(HttpFault, AStepThatIsNoneIsAnswered500) {
+    for (const Place &place : kPlaces) {
+        if (place.cut != nullptr || strcmp(place.name, "after") == 0)
+            continue;
         int fd = DialLoopback(port_);
-        SendAll(fd, "GET " + string(path) +
-                        " HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabcdef" +
+        SendAll(fd, crash_at(place, "step"));
+        char line[13] = "";
+        EXPECT_EQ(recv(fd, line, 12, MSG_WAITALL), 12) << place.name;
+        EXPECT_STREQ(line, "HTTP/1.1 500") << place.name;
+        close(fd);
+    }
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
+// A body that is not read is no reason for a reset.
+TEST_F(HttpFault, AnswersAlsoAClientThatGoesOnSending) {
+    for (const char *place : {"handler", "wait", "message"}) {
+        int fd = DialLoopback(port_);
+        SendAll(fd, "GET /crash/" + string(place) +
+                        "/null HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabcdef" +
                         string(100000, 'x'));
-        EXPECT_EQ(answer(fd), k500) << path;
+        EXPECT_EQ(answer(fd), k500) << place;
     }
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
@@ -183,7 +258,7 @@ TEST_F(HttpFault, AmongManyGoodRequestsLoseNone) {
             each.send(kPipelined);
         sent += kConnections * kPipelined;
         for (; count < doomed.size() && faults < faults_max && faults < sent / 100; faults++)
-            doomed[count++] = ask("/fault");
+            doomed[count++] = ask("/crash/handler/null");
         for (Numbered &each : good)
             EXPECT_TRUE(each.receive());
         for (size_t i = 0; i < count; i++)

@@ -10,8 +10,9 @@
 
 typedef struct refusal {
     tina_fd fd;
+    tina_handle dead; // that crashed
     uint64_t deadline_ns;
-    uint32_t context; // of one that crashed, or HTTP_CONTEXT_NONE
+    uint32_t context; // the dead one's, or HTTP_CONTEXT_NONE
 } refusal;
 
 static tina_effect last_send(tina_ctx *ctx, refusal *self, tina_bytes text);
@@ -60,10 +61,15 @@ static tina_effect inherit(tina_ctx *ctx, refusal *self, const tina_heir_args *a
                                "Connection: close\r\n\r\n";
     http_shard *shard = tina_shard_memory(ctx);
     self->fd = args->fd;
+    self->dead = args->dead;
     self->context = http_context_inherit(shard, args->dead, tina_self(ctx));
     if (self->context == HTTP_CONTEXT_NONE)
         return tina_done(); // the runtime closes the socket
     http_context *context = http_context_of(shard, self->context);
+    if (!http_context_forget(context)) {
+        context_end(ctx, self);
+        return tina_done();
+    }
     static_assert(sizeof text - 1 <= HTTP_RESPONSE_BYTES_LEAST, "out has room for it");
     memcpy(context->out + context->out_bytes, text, sizeof text - 1);
     return last_send(ctx, self, tina_bytes_of(context->out, context->out_bytes + sizeof text - 1));
@@ -75,8 +81,10 @@ static tina_effect refusal_handle(tina_ctx *ctx, void *self_, const tina_message
     context_end(ctx, self); // all that was in it is sent, or never will be
     if (sent && tina_socket_shutdown(ctx, self->fd, TINA_SHUTDOWN_WRITE) < 0)
         return tina_done();
+    if (m->tag == TINA_IO_RECV_DONE && m->io.result == TINA_IO_BUSY)
+        return tina_yield(); // until what the dead one received has been cancelled
     bool dropped = m->tag == TINA_IO_RECV_DONE && m->io.result > 0;
-    return sent || dropped ? drop(ctx, self) : tina_done();
+    return sent || dropped || m->tag == TINA_YIELDED ? drop(ctx, self) : tina_done();
 }
 
 // What the client has sent is read for a while: a close with bytes unread would be a reset, which
@@ -90,7 +98,7 @@ static tina_effect drop(tina_ctx *ctx, refusal *self) {
 
 static void context_end(tina_ctx *ctx, refusal *self) {
     if (self->context != HTTP_CONTEXT_NONE)
-        http_context_return(tina_shard_memory(ctx), self->context);
+        http_context_bury(tina_shard_memory(ctx), self->context, self->dead, ctx);
     self->context = HTTP_CONTEXT_NONE;
 }
 

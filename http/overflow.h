@@ -24,7 +24,8 @@ tina_bytes http_unavailable(void);
 bool http_overflow_refuse(http_shard *shard, tina_ctx *ctx, tina_fd fd);
 
 // One a connection that is being refused, args: its tina_fd; or that crashed, args: tina_heir_args.
-// Where that was in a handler that had sent nothing, what was answered before is sent, then 500.
+// Where that was in a handler of whose response nothing had left, what was answered before is sent,
+// then 500.
 extern const tina_isolate_type http_refusal_type;
 
 #define HTTP_REFUSALS 64u // at once

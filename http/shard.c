@@ -26,6 +26,7 @@ static uint64_t context_buffer_at(const http_program *program);
 static uint64_t context_out_at(const http_program *program);
 static http_parser_limits limits_of(const http_server *server);
 static http_context *context_at(const http_shard *shard, uint32_t index);
+static void context_return(http_shard *shard, uint32_t index);
 
 http_shard *http_shard_open(tina_ctx *ctx, http_program *program) {
     void *memory = tina_shard_memory(ctx);
@@ -195,10 +196,11 @@ static void lost_take(http_shard *shard, tina_ctx *ctx) {
         tina_handle holder = shard->holders[i];
         if (tina_handle_is_none(holder) || tina_lives(ctx, holder))
             continue;
-        http_connection_slot *slot = &shard->slots[tina_handle_slot(holder)];
-        if (slot->context == i)
-            slot->context = HTTP_CONTEXT_NONE;
-        http_context_return(shard, i);
+        // An heir's is no connection's slot.
+        uint32_t slot = tina_handle_slot(holder);
+        if (slot < shard->program->server.connection_count && shard->slots[slot].context == i)
+            shard->slots[slot].context = HTTP_CONTEXT_NONE;
+        context_return(shard, i);
         shard->counters.contexts_lost++;
     }
 }
@@ -238,11 +240,13 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     context->phase = HTTP_PHASE_RECEIVING;
     context->opened = false;
     context->handling = false;
+    context->response.hooked = false;
     context->admitted = false;
     context->log_due = false;
     context->sent_bytes = 0;
     context->unsent_bytes = 0;
     context->begun = false;
+    context->parted = false;
     context->proxy_awaited = false;
     context->woken = false;
     context->told = false;
@@ -255,10 +259,10 @@ void http_context_give(http_shard *shard, uint32_t slot) {
     TINA_ASSERT(index != HTTP_CONTEXT_NONE);
     TINA_ASSERT(shard->context_free_count < shard->program->server.context_count);
     shard->slots[slot].context = HTTP_CONTEXT_NONE;
-    http_context_return(shard, index);
+    context_return(shard, index);
 }
 
-void http_context_return(http_shard *shard, uint32_t index) {
+static void context_return(http_shard *shard, uint32_t index) {
     http_room_give(shard, context_at(shard, index));
     shard->context_free[shard->context_free_count++] = index;
     shard->holders[index] = tina_handle_none();
@@ -270,14 +274,34 @@ uint32_t http_context_inherit(http_shard *shard, tina_handle dead, tina_handle h
     uint32_t index = shard->slots[slot].context;
     if (index == HTTP_CONTEXT_NONE || shard->holders[index].bits != dead.bits)
         return HTTP_CONTEXT_NONE; // another connection has the slot
-    http_context *context = context_at(shard, index);
-    if (!context->handling || context->begun || context->out_bytes > HTTP_BATCH_BYTES)
-        return HTTP_CONTEXT_NONE;
-    context->out = (uint8_t *)context + context_out_at(shard->program); // it may be overwritten
+    // The handler may have written anywhere in it.
+    context_at(shard, index)->out =
+        (uint8_t *)context_at(shard, index) + context_out_at(shard->program);
     shard->slots[slot].context = HTTP_CONTEXT_NONE;
     shard->holders[index] = heir;
-    shard->counters.contexts_lost++;
     return index;
+}
+
+// Ops that read from the request's state, or write to it, may be under way: it is then left to the
+// slot's next connection, which there cannot be before the last of them is in.
+void http_context_bury(http_shard *shard, uint32_t index, tina_handle dead, tina_ctx *ctx) {
+    if (tina_lives(ctx, dead)) {
+        shard->slots[tina_handle_slot(dead)].context = index;
+        shard->holders[index] = dead;
+        return;
+    }
+    shard->counters.contexts_lost++;
+    context_return(shard, index);
+}
+
+// A call that the runtime refuses to make is a handler's mistake too.
+bool http_context_forget(http_context *context) {
+    bool handler =
+        context->handling || context->response.hooked || context->phase == HTTP_PHASE_CALLING;
+    if (context->begun)
+        context->out_bytes = context->begun_at;
+    return handler && !context->parted &&
+           context->out_bytes <= HTTP_BATCH_BYTES + HTTP_CONTINUE_BYTES;
 }
 
 http_context *http_context_of(const http_shard *shard, uint32_t index) {

@@ -46,6 +46,7 @@ struct http_context {
     http_file_response file;
     uint8_t *out;              // response_bytes more than it may hold when a response is begun
     uint32_t out_bytes;        // written and not yet sent
+    uint32_t begun_at;         // in out, of a response that is begun and not parted
     uint32_t room;             // of a large body: index + 1; 0: none
     tina_bytes tail;           // to be sent after out
     uint64_t admitted_ns;      // when the head was here
@@ -62,6 +63,7 @@ struct http_context {
     bool opened;               // hooks have begun the response
     bool handling;             // a handler or hook runs
     bool begun;                // a byte of the response is in out, or sent
+    bool parted;               // a byte of it is sent
     bool admitted;             // its head is good
     bool log_due;              // the access log gets its line
     bool last;                 // the next response is the connection's last
@@ -153,12 +155,17 @@ void http_shard_reach(http_shard *shard, uint32_t peer, tina_handle dispatcher);
 // http_shard_load returns how many connections `peer` has or is about to have.
 uint32_t http_shard_load(const http_shard *shard, uint32_t peer);
 
-// http_context_inherit takes the context from a connection that crashed in a handler before a byte
-// of its response was made, and returns its index; or HTTP_CONTEXT_NONE. What lies in out has not
-// been sent then. http_context_return gives it back.
+// http_context_inherit takes the context from a connection that crashed, and returns its index; or
+// HTTP_CONTEXT_NONE: it had none. http_context_bury gives it back, once no op of the dead one's can
+// touch it any more.
 uint32_t http_context_inherit(http_shard *shard, tina_handle dead, tina_handle heir);
 http_context *http_context_of(const http_shard *shard, uint32_t index);
-void http_context_return(http_shard *shard, uint32_t index);
+void http_context_bury(http_shard *shard, uint32_t index, tina_handle dead, tina_ctx *ctx);
+
+// http_context_forget takes back what was made of the response to a request whose handler crashed,
+// so that another can be put into out, behind those before it. False when there was no handler, or
+// a part of it was sent.
+bool http_context_forget(http_context *context);
 
 // http_context_take returns a context for the connection in `slot`, or NULL when all are in use.
 http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx);

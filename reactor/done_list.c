@@ -90,7 +90,7 @@ static void op_take(tina_reactor *reactor, uint32_t index, tina_io_completion *c
         .flags = (op->marks & OP_CUT) != 0 ? TINA_IO_TRUNCATED : 0,
         .buffer = brings ? (uint16_t)op->buffer : (uint16_t)TINA_IO_NO_BUFFER,
         .result = op->result,
-        .bytes = brings  ? (uint32_t)op->result
+        .bytes = brings         ? (uint32_t)op->result
                  : op_sends(op) ? op->sent
                                 : 0,
         .companion = op->companion,

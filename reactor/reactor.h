@@ -198,9 +198,9 @@ typedef struct tina_fd_ticket {
 int32_t tina_reactor_adopt(tina_reactor *reactor, tina_reactor_owner *owner, int32_t os_fd,
                            tina_fd *fd);
 
-// tina_reactor_bequeath marks an fd of the owner's, or returns BAD_FD. tina_reactor_heirloom returns
-// one that is marked, or none; none, too, when something is being sent on it, or the owner was not
-// told yet of what was: nobody knows then where in its message the other end is.
+// tina_reactor_bequeath marks an fd of the owner's, or returns BAD_FD. tina_reactor_heirloom
+// returns one that is marked, or none; none, too, when something is being sent on it, or the owner
+// was not told yet of what was: nobody knows then where in its message the other end is.
 // tina_reactor_inherit makes the heir its owner, unmarked; tina_reactor_release of the dying one
 // must be next, which cancels what it receives. Until that is in, the heir's ops that receive are
 // refused as BUSY.
