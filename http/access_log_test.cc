@@ -120,6 +120,23 @@ http_step send_big(http_request *, http_response *response) {
     return http_static(response, 200, "text/plain", big, sizeof big);
 }
 
+// More calls than the spec allows.
+http_step crash(http_request *request, http_response *response) {
+    for (int i = 0; i < 2000; i++)
+        tina_send(http_ctx(request), tina_handle_none(), 0, nullptr, 0);
+    return http_empty(response, 204);
+}
+
+http_step crash_waiting(http_request *, http_response *response) {
+    return http_wait(response, crash, 1000);
+}
+
+http_step crash_late(http_request *, http_response *response) {
+    http_stream_begin(response, 200, "text/plain", 100);
+    http_write(response, "so far", 6);
+    return http_stream(response, crash);
+}
+
 http_route route(http_method method, const char *pattern, http_handler handler) {
     http_route made = {};
     made.method = method;
@@ -134,9 +151,11 @@ http_route logs_of() {
     return made;
 }
 
-const http_route routes[] = {route(HTTP_GET, "/count", count), route(HTTP_POST, "/echo", echo),
-                             route(HTTP_GET, "/big", send_big), route(HTTP_GET, "/named", count),
-                             logs_of()};
+const http_route routes[] = {
+    route(HTTP_GET, "/count", count),           route(HTTP_POST, "/echo", echo),
+    route(HTTP_GET, "/big", send_big),          route(HTTP_GET, "/named", count),
+    route(HTTP_GET, "/crash", crash),           route(HTTP_GET, "/crash-waiting", crash_waiting),
+    route(HTTP_GET, "/crash-late", crash_late), logs_of()};
 const http_hook name_hooks[] = {HTTP_REQUEST_ID(nullptr)};
 const http_route_group groups[] = {
     {"/count", nullptr, 0, true}, {"/logs", nullptr, 0, true}, {"/named", HTTP_HOOKS(name_hooks)}};
@@ -234,6 +253,29 @@ TEST_F(AccessLog, SaysHowMuchOfABodyWent) {
     gone.push(request("POST /echo", "Content-Length: 30000\r\n", string(10000, 'a')));
     gone.reset();
     EXPECT_TRUE(EndsWith(short_log(), "\"POST /echo HTTP/1.1\" - -\n"));
+}
+
+TEST_F(AccessLog, HasALineForEachThatCrashed) {
+    open(HTTP_LOG_COMMON);
+    ask(request("GET /none") + request("GET /crash") + request("GET /never"));
+    EXPECT_EQ(short_log(), "\"GET /none HTTP/1.1\" 404 14\n\"GET /crash HTTP/1.1\" 500 -\n");
+    Client waiting(*site);
+    waiting.send(request("GET /crash-waiting"));
+    site->harness->Sleep(1000000000);
+    EXPECT_TRUE(EndsWith(short_log(), "\"GET /crash-waiting HTTP/1.1\" 500 -\n"));
+    ask(request("GET /crash-late")); // what was sent, and not what was meant to be
+    EXPECT_TRUE(EndsWith(short_log(), "\"GET /crash-late HTTP/1.1\" 200 6\n"));
+    // With nobody left to answer there is no response, and the line comes when that is found out.
+    std::vector<std::unique_ptr<Client>> kept;
+    for (int i = 0; i < 65; i++) {
+        kept.emplace_back(new Client(*site));
+        kept.back()->ask(request("GET /crash"));
+    }
+    ask(request("GET /none"));
+    string text = short_log();
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 4 + 65 + 1);
+    EXPECT_NE(text.find("\"GET /crash HTTP/1.1\" - -\n"), string::npos) << text;
+    EXPECT_EQ(counters->log_lines_lost, 0u);
 }
 
 TEST_F(AccessLog, DropsAndCountsWhatTheFileDoesNotTake) {

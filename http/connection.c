@@ -106,7 +106,7 @@ static tina_effect connection_init(tina_ctx *ctx, void *self_, tina_bytes args) 
     self->peer.fd = self->fd;
     (void)tina_bequeath(ctx, self->fd);
     self->introduced = !self->shard->program->server.proxy_protocol;
-    http_shard_enter(self->shard, tina_handle_slot(tina_self(ctx)));
+    http_shard_enter(self->shard, tina_handle_slot(tina_self(ctx)), ctx);
     return idle(ctx, self);
 }
 

@@ -56,9 +56,10 @@ typedef enum http_overflow {
     HTTP_OVERFLOW_CLOSE,    // it is closed
 } http_overflow;
 
-// One line for each request that was answered, or refused. A shard gathers lines and writes them
-// without waiting: where the file does not keep up, lines are dropped and counted
-// (log_lines_lost), as are those of connections that crash.
+// One line for each request that was answered, refused or given up. One whose handler crashed has
+// the status 500 or, where a part of its response had left, that response's, with the bytes that
+// had. A shard gathers lines and writes them without waiting: where the file does not keep up,
+// lines are dropped and counted (log_lines_lost); those of a shard that breaks end with it.
 typedef struct http_access_log {
     http_log_format format; // default: no log
     const char *path;       // appended to, made when it is not there; default the process's stdout

@@ -66,7 +66,9 @@ static tina_effect inherit(tina_ctx *ctx, refusal *self, const tina_heir_args *a
     if (self->context == HTTP_CONTEXT_NONE)
         return tina_done(); // the runtime closes the socket
     http_context *context = http_context_of(shard, self->context);
-    if (!http_context_forget(context)) {
+    bool answers = http_context_fail(context);
+    http_log_request(shard, context, ctx);
+    if (!answers) {
         context_end(ctx, self);
         return tina_done();
     }

@@ -27,6 +27,7 @@ static uint64_t context_out_at(const http_program *program);
 static http_parser_limits limits_of(const http_server *server);
 static http_context *context_at(const http_shard *shard, uint32_t index);
 static void context_return(http_shard *shard, uint32_t index);
+static void lost_return(http_shard *shard, uint32_t index, tina_ctx *ctx);
 
 http_shard *http_shard_open(tina_ctx *ctx, http_program *program) {
     void *memory = tina_shard_memory(ctx);
@@ -139,13 +140,12 @@ static void load_tell(http_shard *shard, uint32_t settled) {
                                       tina_atomic_u32_load_relaxed(&load->settled) + settled);
 }
 
-void http_shard_enter(http_shard *shard, uint32_t slot) {
+void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx) {
     TINA_ASSERT(slot < shard->program->server.connection_count);
     http_connection_slot *entry = &shard->slots[slot];
-    if (entry->context != HTTP_CONTEXT_NONE) {
-        http_context_give(shard, slot);
-        shard->counters.contexts_lost++;
-    }
+    if (entry->context != HTTP_CONTEXT_NONE)
+        lost_return(shard, entry->context, ctx);
+    entry->context = HTTP_CONTEXT_NONE;
     if (!entry->live)
         shard->counters.connections_in_use++;
     entry->live = true;
@@ -184,6 +184,13 @@ uint32_t http_shard_load(const http_shard *shard, uint32_t peer) {
     return live + (coming > 0 ? (uint32_t)coming : 0);
 }
 
+// Of a connection that nobody inherited from, so that its request was not answered.
+static void lost_return(http_shard *shard, uint32_t index, tina_ctx *ctx) {
+    http_log_request(shard, context_at(shard, index), ctx);
+    shard->counters.contexts_lost++;
+    context_return(shard, index);
+}
+
 // What dead isolates hold. A connection's slot may not be used again for long, and by then those in
 // use could have run out of contexts. O(contexts), and only when somebody has crashed since.
 static void lost_take(http_shard *shard, tina_ctx *ctx) {
@@ -200,8 +207,7 @@ static void lost_take(http_shard *shard, tina_ctx *ctx) {
         uint32_t slot = tina_handle_slot(holder);
         if (slot < shard->program->server.connection_count && shard->slots[slot].context == i)
             shard->slots[slot].context = HTTP_CONTEXT_NONE;
-        context_return(shard, i);
-        shard->counters.contexts_lost++;
+        lost_return(shard, i, ctx);
     }
 }
 
@@ -295,13 +301,18 @@ void http_context_bury(http_shard *shard, uint32_t index, tina_handle dead, tina
 }
 
 // A call that the runtime refuses to make is a handler's mistake too.
-bool http_context_forget(http_context *context) {
+bool http_context_fail(http_context *context) {
     bool handler =
         context->handling || context->response.hooked || context->phase == HTTP_PHASE_CALLING;
-    if (context->begun)
-        context->out_bytes = context->begun_at;
-    return handler && !context->parted &&
-           context->out_bytes <= HTTP_BATCH_BYTES + HTTP_CONTINUE_BYTES;
+    uint32_t before = context->begun ? context->begun_at : context->out_bytes;
+    context->unsent_bytes = context->out_bytes;
+    if (!handler || context->parted || before > HTTP_BATCH_BYTES + HTTP_CONTINUE_BYTES)
+        return false;
+    context->out_bytes = before;
+    context->sent_bytes = 0;
+    context->begun = true;
+    context->response.status = 500;
+    return true;
 }
 
 http_context *http_context_of(const http_shard *shard, uint32_t index) {

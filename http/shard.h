@@ -143,7 +143,7 @@ http_shard *http_shard_open(tina_ctx *ctx, http_program *program);
 
 // http_shard_enter notes that the connection in `slot` lives, and takes back what one before it
 // lost.
-void http_shard_enter(http_shard *shard, uint32_t slot);
+void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx);
 void http_shard_leave(http_shard *shard, uint32_t slot);
 
 // http_shard_lose notes that sockets which were handed over to this shard are closed.
@@ -162,10 +162,10 @@ uint32_t http_context_inherit(http_shard *shard, tina_handle dead, tina_handle h
 http_context *http_context_of(const http_shard *shard, uint32_t index);
 void http_context_bury(http_shard *shard, uint32_t index, tina_handle dead, tina_ctx *ctx);
 
-// http_context_forget takes back what was made of the response to a request whose handler crashed,
-// so that another can be put into out, behind those before it. False when there was no handler, or
-// a part of it was sent.
-bool http_context_forget(http_context *context);
+// http_context_fail takes back what was made of the response to a request whose handler crashed, so
+// that a 500 can be put into out, behind those before it, and is what the log says. False when it
+// was no handler, or a part of the response was sent.
+bool http_context_fail(http_context *context);
 
 // http_context_take returns a context for the connection in `slot`, or NULL when all are in use.
 http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx);
