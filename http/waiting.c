@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection whose handler waits, for whatever comes or for the outcome of a call.
+#include "core/assert.h"
+#include "http/answer.h"
+#include "http/connection_state.h"
+#include "sched/ctx.h"
+
+static bool watch(tina_ctx *ctx, http_connection *self);
+static tina_effect client_left(tina_ctx *ctx, http_connection *self);
+
+// Told to shut down, the handler that waits hears it once, and has a short time left.
+tina_effect http_connection_wait(tina_ctx *ctx, http_connection *self) {
+    static const tina_message shutdown = {.tag = TINA_SHUTDOWN};
+    http_context *context = self->context;
+    uint64_t now_ns = tina_now_ns(ctx);
+    uint64_t wait_ns = context->response.wait_ns;
+    self->state = HTTP_CONNECTION_WAITING;
+    self->waited = true;
+    if (self->ended && !http_parser_holds_more(&context->parser))
+        return client_left(ctx, self);
+    if (self->draining && !context->told) {
+        context->told = true;
+        return http_connection_wake(ctx, self, &shutdown);
+    }
+    if (self->draining && self->deadline_ns <= now_ns)
+        return http_connection_finish(ctx, self);
+    if (self->draining && (wait_ns == 0 || wait_ns > self->deadline_ns - now_ns))
+        wait_ns = self->deadline_ns - now_ns;
+    if (wait_ns > 0) {
+        context->timer = tina_timer_set(ctx, wait_ns, 0);
+        if (context->timer.bits == 0) {
+            tina_log(ctx, TINA_LOG_ERROR, "a handler cannot wait: the shard's timers are used up");
+            return http_connection_finish(ctx, self);
+        }
+    }
+    return watch(ctx, self) ? tina_receive() : http_connection_leave(ctx, self);
+}
+
+// Strings and pieces of the request point into the parser's buffer: what comes is put behind them,
+// as long as there is space.
+static bool watch(tina_ctx *ctx, http_connection *self) {
+    uint32_t space = http_parser_spare(&self->context->parser);
+    if (self->watching || self->ended || space == 0)
+        return true;
+    self->watching = tina_submit(ctx, tina_op_recv(self->fd, space), &self->watch) == 0;
+    return self->watching;
+}
+
+tina_effect http_connection_watched(tina_ctx *ctx, http_connection *self, const tina_message *m) {
+    http_parser *parser = &self->context->parser;
+    if (m->io.result > 0)
+        http_parser_take(parser, tina_io_data(ctx, m), (uint32_t)m->io.result);
+    self->ended = m->io.result == 0;
+    if (m->io.result < 0 || (self->ended && !http_parser_holds_more(parser)))
+        return client_left(ctx, self);
+    return watch(ctx, self) ? tina_receive() : http_connection_leave(ctx, self);
+}
+
+static tina_effect client_left(tina_ctx *ctx, http_connection *self) {
+    self->shard->counters.clients_left++;
+    return http_connection_leave(ctx, self);
+}
+
+tina_effect http_connection_wake(tina_ctx *ctx, http_connection *self, const tina_message *m) {
+    http_context *context = self->context;
+    tina_timer timer = context->timer;
+    context->timer = (tina_timer){0};
+    if (m->tag == TINA_TIMER && m->timer.timer.bits == timer.bits)
+        m = NULL;
+    else if (timer.bits != 0)
+        tina_timer_cancel(ctx, timer);
+    if (m == NULL && self->draining && self->deadline_ns <= tina_now_ns(ctx))
+        return http_connection_finish(ctx, self);
+    http_context_wake(context, ctx, m);
+    self->state = HTTP_CONNECTION_READING;
+    return http_connection_answer(ctx, self);
+}
+
+tina_effect http_connection_call(http_connection *self) {
+    self->state = HTTP_CONNECTION_CALLING;
+    self->waited = true;
+    return self->context->response.call;
+}
