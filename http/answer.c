@@ -36,6 +36,8 @@ http_answer_result http_context_answer(http_shard *shard, http_context *context,
             return (http_answer_result)next;
     }
     while (context->out_bytes <= HTTP_BATCH_BYTES && context->tail.bytes == 0) {
+        if (context->renewal_due)
+            return HTTP_ANSWER_RENEW;
         http_turn next = context_turn(shard, context);
         if (next != HTTP_TURN_ON)
             return (http_answer_result)next;

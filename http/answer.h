@@ -20,6 +20,7 @@ typedef enum http_answer_result {
     HTTP_ANSWER_FILE,     // what context->file.state says, then http_context_file_done
     HTTP_ANSWER_WAIT,     // response.wait_ns at most, then http_context_wake; all is sent
     HTTP_ANSWER_CALL,     // response.call, then http_context_wake
+    HTTP_ANSWER_RENEW,    // another isolate is to go on with the next request
     HTTP_ANSWER_CLOSE,    // out (and tail) first, if anything; then no more on this connection
 } http_answer_result;
 

@@ -27,6 +27,7 @@
 #include "http/overflow.h"
 #include "sched/ctx.h"
 
+static tina_effect succeed(tina_ctx *ctx, http_connection *self, const http_succession *args);
 static bool is_own(const http_connection *self, const tina_message *m);
 static tina_effect came(tina_ctx *ctx, http_connection *self, const tina_message *m);
 static tina_effect sent(tina_ctx *ctx, http_connection *self, const tina_message *m);
@@ -36,6 +37,8 @@ static void context_end(tina_ctx *ctx, http_connection *self);
 
 static tina_effect connection_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     http_connection *self = self_;
+    if (args.bytes == sizeof(http_succession))
+        return succeed(ctx, self, args.data);
     TINA_ASSERT(args.bytes == sizeof self->fd);
     self->fd = *(const tina_fd *)args.data;
     self->shard = tina_shard_memory(ctx);
@@ -44,6 +47,23 @@ static tina_effect connection_init(tina_ctx *ctx, void *self_, tina_bytes args) 
     self->introduced = !self->shard->program->server.proxy_protocol;
     http_shard_enter(self->shard, tina_handle_slot(tina_self(ctx)), ctx);
     return http_connection_idle(ctx, self);
+}
+
+static tina_effect succeed(tina_ctx *ctx, http_connection *self, const http_succession *args) {
+    self->fd = args->peer.fd;
+    self->peer = args->peer;
+    self->deadline_ns = args->deadline_ns;
+    self->requests = args->requests;
+    self->ended = args->ended;
+    self->draining = args->draining;
+    self->introduced = true;
+    self->shard = tina_shard_memory(ctx);
+    (void)tina_bequeath(ctx, self->fd);
+    self->context = http_shard_context(self->shard, tina_handle_slot(tina_self(ctx)));
+    self->context->request.peer = &self->peer;
+    self->context->requests = &self->requests;
+    self->state = HTTP_CONNECTION_READING;
+    return http_connection_answer(ctx, self);
 }
 
 static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
@@ -78,12 +98,23 @@ static bool is_own(const http_connection *self, const tina_message *m) {
         return true;
     if (self->watching && m->tag == TINA_IO_RECV_DONE)
         return m->io.id.bits == self->watch.bits;
-    if (self->state == HTTP_CONNECTION_PLACELESS)
+    switch ((http_connection_state)self->state) {
+    case HTTP_CONNECTION_PLACELESS:
         return m->tag == TINA_YIELDED ||
                (m->tag == TINA_TIMER && m->timer.timer.bits == self->context->timer.bits);
-    bool receives = self->waited && self->state != HTTP_CONNECTION_SENDING &&
-                    self->state != HTTP_CONNECTION_FILE;
-    return !receives && self->state != HTTP_CONNECTION_CALLING;
+    case HTTP_CONNECTION_WAITING:
+    case HTTP_CONNECTION_CALLING:
+        return false;
+    case HTTP_CONNECTION_SENDING:
+    case HTTP_CONNECTION_FILE:
+        return true;
+    case HTTP_CONNECTION_IDLE:
+    case HTTP_CONNECTION_READING:
+    case HTTP_CONNECTION_RENEWING:
+    case HTTP_CONNECTION_LINGERING:
+        break;
+    }
+    return !self->watching; // a receive in the background is being ended
 }
 
 static tina_effect came(tina_ctx *ctx, http_connection *self, const tina_message *m) {
@@ -129,9 +160,9 @@ static tina_effect sent_all(tina_ctx *ctx, http_connection *self) {
 // time and is answered, as the last; a client that is about to send one sees that we closed first,
 // and may send it elsewhere.
 static tina_effect told_to_shut_down(tina_ctx *ctx, http_connection *self) {
-    self->draining = true;
-    if (self->state != HTTP_CONNECTION_LINGERING)
+    if (!self->draining && self->state != HTTP_CONNECTION_LINGERING)
         self->deadline_ns = tina_now_ns(ctx) + self->shard->program->server.linger_timeout_ns;
+    self->draining = true;
     switch ((http_connection_state)self->state) {
     case HTTP_CONNECTION_IDLE:
         return http_connection_finish(ctx, self);
@@ -145,6 +176,8 @@ static tina_effect told_to_shut_down(tina_ctx *ctx, http_connection *self) {
         return self->context->timer.bits != 0 ? tina_receive() : tina_yield();
     case HTTP_CONNECTION_WAITING:
         return http_connection_wait(ctx, self);
+    case HTTP_CONNECTION_RENEWING:
+        return http_connection_renew(ctx, self);
     case HTTP_CONNECTION_CALLING: // a call is cancelled first
         break;
     case HTTP_CONNECTION_LINGERING:
@@ -171,6 +204,8 @@ tina_effect http_connection_answer(tina_ctx *ctx, http_connection *self) {
         return http_connection_wait(ctx, self);
     case HTTP_ANSWER_CALL:
         return http_connection_call(self);
+    case HTTP_ANSWER_RENEW:
+        return http_connection_renew(ctx, self);
     case HTTP_ANSWER_CLOSE:
         self->closing = true;
         return self->context->out_bytes > 0 ? http_connection_send(self)
@@ -218,7 +253,7 @@ tina_effect http_connection_linger(tina_ctx *ctx, http_connection *self) {
     if (self->watching)
         return http_connection_watch_end(ctx, self);
     uint32_t bytes = self->shard->program->server.head_bytes;
-    return http_connection_receive(ctx, self, bytes, self->deadline_ns - now_ns);
+    return http_connection_receive(self, bytes, self->deadline_ns - now_ns);
 }
 
 // The runtime closes the socket.
@@ -232,6 +267,13 @@ tina_effect http_connection_leave(tina_ctx *ctx, http_connection *self) {
         shard->listener = tina_handle_none();
     }
     return tina_done();
+}
+
+// The spare slots are for those that begin anew where there is no other.
+bool http_connection_begin(tina_ctx *ctx, tina_fd fd) {
+    return tina_spawn_room(ctx, &http_connection_type) > HTTP_CONNECTIONS_SPARE &&
+           tina_spawn_with_fd(ctx, &http_connection_type, tina_bytes_of(&fd, sizeof fd), fd,
+                              NULL) == TINA_SPAWN_OK;
 }
 
 const tina_isolate_type http_connection_type = {

@@ -17,6 +17,10 @@ extern const tina_isolate_type http_listener_type;
 // One a socket. Args: its tina_fd.
 extern const tina_isolate_type http_connection_type;
 
+// http_connection_begin gives a socket of the caller's to a connection of its own; false: all
+// connection_count are taken.
+bool http_connection_begin(tina_ctx *ctx, tina_fd fd);
+
 // One a shard that hands over what it accepts, and one for each such shard on every other. Args of
 // the first: a pointer to the http_program; the second is the first's to spawn.
 extern const tina_isolate_type http_bridge_type;

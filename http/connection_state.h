@@ -24,8 +24,20 @@ typedef enum http_connection_state {
     HTTP_CONNECTION_PLACELESS, // that op found no place; until the context's timer
     HTTP_CONNECTION_WAITING,   // for anything, for the context's handler; all is sent
     HTTP_CONNECTION_CALLING,   // for the outcome of a call
+    HTTP_CONNECTION_RENEWING,  // until nothing is received in the background any more
     HTTP_CONNECTION_LINGERING, // receiving and dropping; no context
 } http_connection_state;
+
+// Args of a connection that goes on where another of the same socket ends; its context is in its
+// slot.
+typedef struct http_succession {
+    http_peer peer;
+    uint64_t deadline_ns;
+    uint32_t requests;
+    bool ended;
+    bool draining;
+    uint16_t reserved;
+} http_succession;
 
 typedef struct http_connection {
     tina_fd fd;
@@ -41,7 +53,6 @@ typedef struct http_connection {
     bool draining;     // told to shut down
     uint32_t requests; // begun
     bool introduced;   // its PROXY header is read, or none is due
-    bool waited;       // a handler has: others may know this isolate, and send it messages
     bool watching;
 } http_connection;
 
@@ -53,13 +64,14 @@ tina_effect http_connection_leave(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_received(tina_ctx *ctx, http_connection *self, const tina_message *m);
 tina_effect http_connection_read_on(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_idle(tina_ctx *ctx, http_connection *self);
-tina_effect http_connection_receive(tina_ctx *ctx, http_connection *self, uint32_t bytes,
+tina_effect http_connection_receive(const http_connection *self, uint32_t bytes,
                                     uint64_t timeout_ns);
 tina_effect http_connection_watch_end(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_wait(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_watched(tina_ctx *ctx, http_connection *self, const tina_message *m);
 tina_effect http_connection_wake(tina_ctx *ctx, http_connection *self, const tina_message *m);
 tina_effect http_connection_call(http_connection *self);
+tina_effect http_connection_renew(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_send(http_connection *self);
 tina_effect http_connection_send_rest(const http_connection *self);
 tina_effect http_connection_file_next(http_connection *self);

@@ -24,6 +24,7 @@ extern "C" {
 
 struct http_request {
     tina_ctx *ctx;
+    bool exposed;          // http_ctx was called: others may know its isolate
     const http_head *head; // NULL when the request could not be read
     http_peer *peer;       // the connection's
     tina_bytes body;

@@ -185,6 +185,9 @@ void http_request_end(http_shard *shard, http_context *context) {
     context->phase = HTTP_PHASE_RECEIVING;
     context->request.group_bits = 0;
     context->request.id = NULL;
+    context->renewal_due = context->request.exposed;
+    context->request.exposed = false;
+    context->told = false;
     context->admitted = false;
     context->sent_bytes = 0;
     context->opened = false;

@@ -162,11 +162,6 @@ static tina_effect dispatcher_init(tina_ctx *ctx, void *self_, tina_bytes args_)
     return tina_receive();
 }
 
-static bool connection_begin(tina_ctx *ctx, tina_fd fd) {
-    return tina_spawn_with_fd(ctx, &http_connection_type, tina_bytes_of(&fd, sizeof fd), fd,
-                              NULL) == TINA_SPAWN_OK;
-}
-
 // The shard is full: its connections are told to end, and one that does, or the timer, goes on.
 static tina_effect wait(tina_ctx *ctx, dispatcher *self) {
     tina_timer_cancel(ctx, self->timer);
@@ -192,7 +187,7 @@ static tina_effect handed_over(tina_ctx *ctx, dispatcher *self, const tina_messa
         http_shard_lose(self->shard, 1);
         return tina_receive();
     }
-    if (self->held_count == 0 && connection_begin(ctx, fd))
+    if (self->held_count == 0 && http_connection_begin(ctx, fd))
         return tina_receive();
     if (self->shard->program->server.overflow != HTTP_OVERFLOW_WAIT)
         return handed_over_refuse(ctx, self, fd);
@@ -215,7 +210,7 @@ static void awaits_no_more(tina_ctx *ctx, dispatcher *self) {
 
 static tina_effect held_begin(tina_ctx *ctx, dispatcher *self) {
     uint32_t begun = 0;
-    while (begun < self->held_count && connection_begin(ctx, self->held[begun]))
+    while (begun < self->held_count && http_connection_begin(ctx, self->held[begun]))
         begun++;
     self->held_count -= begun;
     memmove(self->held, &self->held[begun], self->held_count * sizeof self->held[0]);

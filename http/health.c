@@ -11,7 +11,7 @@ http_step http_answer_live(http_request *request, http_response *response) {
 }
 
 http_step http_answer_ready(http_request *request, http_response *response) {
-    const http_shard *shard = tina_shard_memory(http_ctx(request));
+    const http_shard *shard = tina_shard_memory(request->ctx);
     bool ready = !shard->leaving && !shard->draining;
     http_set_header(response, "Cache-Control", "no-store");
     return http_text(response, ready ? 200 : 503, ready ? "ready\n" : "draining\n");

@@ -187,6 +187,7 @@ typedef struct http_counters {
     uint64_t contexts_lost;       // their connection crashed; taken back
     uint64_t clients_left;        // while a handler waited
     uint64_t messages_unawaited; // came for a handler when none of their connection waited; dropped
+    uint64_t connections_cut;    // between two requests, for want of a slot, see http_ctx
     uint32_t connections_in_use;
     uint32_t contexts_in_use;
     uint32_t large_bodies_in_use;

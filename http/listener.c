@@ -222,15 +222,6 @@ static tina_effect connection_begin(tina_ctx *ctx, listener *self) {
     return accept_next(ctx, self);
 }
 
-static bool place_here(tina_ctx *ctx, const listener *self) {
-    tina_bytes args = tina_bytes_of(&self->held, sizeof self->held);
-    tina_spawn_result result =
-        tina_spawn_with_fd(ctx, &http_connection_type, args, self->held, NULL);
-    TINA_ASSERT(result == TINA_SPAWN_OK || result == TINA_SPAWN_FULL ||
-                result == TINA_SPAWN_WORN_OUT);
-    return result == TINA_SPAWN_OK;
-}
-
 static bool place_there(tina_ctx *ctx, const listener *self, uint32_t shard) {
     tina_handle dispatcher = self->shard->dispatchers[shard];
     if (tina_handle_is_none(dispatcher) ||
@@ -243,7 +234,8 @@ static bool place_there(tina_ctx *ctx, const listener *self, uint32_t shard) {
 }
 
 static bool place_at(tina_ctx *ctx, const listener *self, uint32_t shard) {
-    return shard == tina_shard_number(ctx) ? place_here(ctx, self) : place_there(ctx, self, shard);
+    return shard == tina_shard_number(ctx) ? http_connection_begin(ctx, self->held)
+                                           : place_there(ctx, self, shard);
 }
 
 static uint32_t turn_next(tina_ctx *ctx, listener *self) {
@@ -276,7 +268,7 @@ static uint32_t least_loaded(tina_ctx *ctx, listener *self) {
 static bool connection_place(tina_ctx *ctx, listener *self) {
     uint32_t count = tina_shard_count(ctx);
     if (count == 1)
-        return place_here(ctx, self);
+        return http_connection_begin(ctx, self->held);
     if (self->shard->program->server.spread == HTTP_SPREAD_LEAST &&
         place_at(ctx, self, least_loaded(ctx, self)))
         return true;

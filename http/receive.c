@@ -21,7 +21,7 @@ tina_effect http_connection_received(tina_ctx *ctx, http_connection *self, const
     self->watching = false;
     if (m->io.result == TINA_IO_CANCELED)
         return background ? watch_canceled(ctx, self) : tina_receive(); // told_to_shut_down is next
-    if (self->state == HTTP_CONNECTION_WAITING)
+    if (self->state == HTTP_CONNECTION_WAITING || self->state == HTTP_CONNECTION_RENEWING)
         return http_connection_watched(ctx, self, m);
     if (self->state == HTTP_CONNECTION_LINGERING)
         return m->io.result > 0 ? http_connection_linger(ctx, self)
@@ -92,8 +92,7 @@ tina_effect http_connection_read_on(tina_ctx *ctx, http_connection *self) {
         return receive_timed_out(ctx, self);
     if (self->watching)
         return http_connection_watch_end(ctx, self);
-    return http_connection_receive(ctx, self, http_parser_space(&context->parser),
-                                   deadline_ns - now_ns);
+    return http_connection_receive(self, http_parser_space(&context->parser), deadline_ns - now_ns);
 }
 
 static void body_received(tina_ctx *ctx, http_context *context, uint32_t bytes) {
@@ -126,19 +125,13 @@ tina_effect http_connection_idle(tina_ctx *ctx, http_connection *self) {
     if (self->watching)
         return http_connection_watch_end(ctx, self);
     const http_server *server = &self->shard->program->server;
-    return http_connection_receive(ctx, self, server->head_bytes, server->idle_timeout_ns);
+    return http_connection_receive(self, server->head_bytes, server->idle_timeout_ns);
 }
 
-// Once it has waited, a connection may be sent messages; it receives in the background then, and so
-// gets rid of those that nobody waits for before they reach a later request.
-tina_effect http_connection_receive(tina_ctx *ctx, http_connection *self, uint32_t bytes,
+tina_effect http_connection_receive(const http_connection *self, uint32_t bytes,
                                     uint64_t timeout_ns) {
     TINA_ASSERT(!self->watching);
-    tina_io_op op = tina_op_within(tina_op_recv(self->fd, bytes), timeout_ns);
-    if (!self->waited)
-        return tina_io(op);
-    self->watching = tina_submit(ctx, op, &self->watch) == 0;
-    return self->watching ? tina_receive() : http_connection_leave(ctx, self);
+    return tina_io(tina_op_within(tina_op_recv(self->fd, bytes), timeout_ns));
 }
 
 // The receive of a wait that is over has no deadline; when it is cancelled, or has received
@@ -154,6 +147,8 @@ static tina_effect watch_canceled(tina_ctx *ctx, http_connection *self) {
         return http_connection_idle(ctx, self);
     case HTTP_CONNECTION_READING:
         return http_connection_read_on(ctx, self);
+    case HTTP_CONNECTION_RENEWING:
+        return http_connection_renew(ctx, self);
     case HTTP_CONNECTION_LINGERING:
         return http_connection_linger(ctx, self);
     case HTTP_CONNECTION_SENDING:

@@ -104,6 +104,7 @@ void *http_scratch(http_request *request, size_t bytes) {
 }
 
 tina_ctx *http_ctx(http_request *request) {
+    request->exposed = true;
     return request->ctx;
 }
 

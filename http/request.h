@@ -55,8 +55,11 @@ void *http_scratch(http_request *request, size_t bytes);
 // Bytes that are not UTF-8 become U+FFFD. When scratch is used up the response will be 500.
 const char *http_json_quote(http_request *request, const char *text);
 
-// http_ctx returns what the calls of sched/ctx.h are made through: the handler is its connection's
-// isolate, and tina_self is whom others answer.
+// http_ctx returns what the calls of sched/ctx.h are made through: the handler is an isolate, and
+// tina_self is whom others answer. When such a request is over, its response made and its body
+// read, that isolate ends: its handle is stale, its monitors are told, its timers, ops, fds and
+// transfer buffers go. Nothing that is late for one request reaches the next one's handlers, for
+// whom the connection has another isolate.
 tina_ctx *http_ctx(http_request *request);
 
 // http_message returns what a handler that http_wait or http_call named was called for, valid until

@@ -108,9 +108,9 @@ http_step http_stream(http_response *response, http_handler next);
 // of what the client sends counts as leaving, unless more requests came before it. They, too, wait;
 // once they fill the connection's buffer, a client's leaving shows when something is sent to it.
 //
-// What comes while nobody waits is kept, up to 64 messages, until the response is sent; after the
-// response it is dropped and counted. A connection may serve other requests later: who subscribes
-// to something ends that before the response does.
+// What comes while nobody waits is kept, up to 64 messages, until a handler does or the request is
+// over; see http_ctx for what happens then. (Only if it comes between a wait and an http_read may
+// it be dropped, and counted.)
 http_step http_wait(http_response *response, http_handler next, uint64_t timeout_ns);
 
 // http_call has `next` called with the outcome of a call, which is what tina_call or tina_spawn_on

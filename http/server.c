@@ -96,7 +96,8 @@ static bool numbers_accepted(const http_server *server, char *sentence) {
         {"routes.count", server->routes.count, 1, HTTP_ROUTE_COUNT_MAX},
         {"shards", server->shards == TINA_SHARDS_ALL ? 1 : server->shards, 1, TINA_SHARD_COUNT_MAX},
         {"spread", (uint32_t)server->spread, 0, HTTP_SPREAD_LEAST},
-        {"connection_count", server->connection_count, 1, TINA_SLOT_COUNT_MAX},
+        {"connection_count", server->connection_count, 1,
+         TINA_SLOT_COUNT_MAX - HTTP_CONNECTIONS_SPARE},
         {"context_count", server->context_count, 1, server->connection_count},
         {"overflow", (uint32_t)server->overflow, 0, HTTP_OVERFLOW_CLOSE},
         {"target_bytes", server->target_bytes, 64, 1u << 20},
@@ -185,7 +186,7 @@ static bool spec_fill(http_program *program, char *sentence) {
         program->types[i] = server->types[i];
     tina_type_slots *types = &program->types[server->type_count];
     types[0] = (tina_type_slots){&http_listener_type, 1};
-    types[1] = (tina_type_slots){&http_connection_type, server->connection_count};
+    types[1] = (tina_type_slots){&http_connection_type, http_connection_slots(server)};
     // Those of other shards, and what is left of those before them.
     uint32_t shards = server->shards == TINA_SHARDS_ALL ? TINA_SHARD_COUNT_MAX : server->shards;
     types[2] = (tina_type_slots){&http_dispatcher_type, 2 * shards};

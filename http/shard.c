@@ -60,7 +60,7 @@ http_shard *http_shard_open(tina_ctx *ctx, http_program *program) {
     for (uint32_t i = 0; i < server->large_body_count; i++)
         shard->room_free[i] = server->large_body_count - 1 - i;
     shard->slots = (http_connection_slot *)(base + layout.slots_at);
-    for (uint32_t i = 0; i < server->connection_count; i++)
+    for (uint32_t i = 0; i < http_connection_slots(server); i++)
         shard->slots[i].context = HTTP_CONTEXT_NONE;
     return shard;
 }
@@ -96,7 +96,8 @@ static shard_layout layout_of(const http_program *program) {
     layout.room_free_at = at;
     at += (uint64_t)server->large_body_count * sizeof(uint32_t);
     layout.slots_at = at;
-    at = tina_align_up(at + (uint64_t)server->connection_count * sizeof(http_connection_slot), 64);
+    at = tina_align_up(at + (uint64_t)http_connection_slots(server) * sizeof(http_connection_slot),
+                       64);
     layout.log_at = at;
     at = tina_align_up(at + server->access_log.buffer_bytes, 64);
     layout.contexts_at = at;
@@ -141,7 +142,7 @@ static void load_tell(http_shard *shard, uint32_t settled) {
 }
 
 void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx) {
-    TINA_ASSERT(slot < shard->program->server.connection_count);
+    TINA_ASSERT(slot < http_connection_slots(&shard->program->server));
     http_connection_slot *entry = &shard->slots[slot];
     if (entry->context != HTTP_CONTEXT_NONE)
         lost_return(shard, entry->context, ctx);
@@ -151,6 +152,24 @@ void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx) {
     entry->live = true;
     shard->counters.connections++;
     load_tell(shard, 1);
+}
+
+void http_shard_succeed(http_shard *shard, uint32_t slot, tina_handle successor, tina_ctx *ctx) {
+    http_connection_slot *from = &shard->slots[slot];
+    http_connection_slot *to = &shard->slots[tina_handle_slot(successor)];
+    TINA_ASSERT(from->live && from->context != HTTP_CONTEXT_NONE);
+    if (to->context != HTTP_CONTEXT_NONE)
+        lost_return(shard, to->context, ctx);
+    shard->counters.connections_in_use -= to->live; // of one that crashed
+    *to = *from;
+    shard->holders[to->context] = successor;
+    *from = (http_connection_slot){.context = HTTP_CONTEXT_NONE};
+    load_tell(shard, 0);
+}
+
+http_context *http_shard_context(const http_shard *shard, uint32_t slot) {
+    TINA_ASSERT(shard->slots[slot].context != HTTP_CONTEXT_NONE);
+    return context_at(shard, shard->slots[slot].context);
 }
 
 void http_shard_leave(http_shard *shard, uint32_t slot) {
@@ -205,7 +224,8 @@ static void lost_take(http_shard *shard, tina_ctx *ctx) {
             continue;
         // An heir's is no connection's slot.
         uint32_t slot = tina_handle_slot(holder);
-        if (slot < shard->program->server.connection_count && shard->slots[slot].context == i)
+        if (slot < http_connection_slots(&shard->program->server) &&
+            shard->slots[slot].context == i)
             shard->slots[slot].context = HTTP_CONTEXT_NONE;
         lost_return(shard, i, ctx);
     }
@@ -256,6 +276,8 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     context->proxy_awaited = false;
     context->woken = false;
     context->told = false;
+    context->renewal_due = false;
+    context->request.exposed = false;
     context->request.state = base + context_state_at(server);
     return context;
 }

@@ -70,6 +70,7 @@ struct http_context {
     bool proxy_awaited;        // a PROXY header comes first
     bool woken;                // WAITING, CALLING: next is to be called, with request.message
     bool told;                 // next was called with TINA_SHUTDOWN
+    bool renewal_due;          // the request that ended had its isolate exposed
 };
 
 // Responses are gathered in out until more than this is there, and leave with one send.
@@ -84,6 +85,14 @@ static inline uint32_t http_scratch_bytes(const http_server *server) {
 }
 
 #define HTTP_CONTEXT_NONE UINT32_MAX
+
+// Slots of connections beyond connection_count, so that one whose request was exposed can go on in
+// another although the server is full. Nearly always its own is free again at once.
+#define HTTP_CONNECTIONS_SPARE 16u
+
+static inline uint32_t http_connection_slots(const http_server *server) {
+    return server->connection_count + HTTP_CONNECTIONS_SPARE;
+}
 
 #define HTTP_SHARDS_MAX (TINA_SHARD_COUNT_MAX + 1)
 
@@ -145,6 +154,11 @@ http_shard *http_shard_open(tina_ctx *ctx, http_program *program);
 // lost.
 void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx);
 void http_shard_leave(http_shard *shard, uint32_t slot);
+
+// http_shard_succeed passes what the connection in `slot` holds to another that was spawned for the
+// same socket, and is it from then on.
+void http_shard_succeed(http_shard *shard, uint32_t slot, tina_handle successor, tina_ctx *ctx);
+http_context *http_shard_context(const http_shard *shard, uint32_t slot); // that it holds
 
 // http_shard_lose notes that sockets which were handed over to this shard are closed.
 void http_shard_lose(http_shard *shard, uint32_t count);

@@ -107,6 +107,29 @@ http_step flood(http_request *req, http_response *res) {
     return http_wait(res, flood_more, 0);
 }
 
+http_step subscribe(http_request *req, http_response *res) {
+    join(req);
+    return http_empty(res, 204);
+}
+
+// With a timer set, and an op under way.
+http_step leave(http_request *req, http_response *res) {
+    static tina_file_stat stat;
+    tina_io_id id;
+    EXPECT_NE(tina_timer_set(http_ctx(req), 3 * kSecond, 42).bits, 0u);
+    EXPECT_EQ(tina_submit(http_ctx(req), tina_op_stat_path("/nowhere", &stat), &id), 0);
+    return http_empty(res, 204);
+}
+
+http_step client_text(http_request *req, http_response *res) {
+    char text[TINA_ADDRESS_TEXT_BYTES];
+    tina_address address;
+    EXPECT_TRUE(http_client(req, &address));
+    tina_address_format(&address, text);
+    (void)http_ctx(req);
+    return http_text(res, 200, "%s", text);
+}
+
 http_step guard_done(http_request *req, http_response *res) {
     const tina_message *m = http_message(req);
     if (m != nullptr && m->tag == TINA_DOWN)
@@ -156,6 +179,22 @@ http_step call(http_request *req, http_response *res) {
     return http_call(res, tina_call(http_ctx(req), to, kAsked, "name?", 5, 2 * kSecond), call_done);
 }
 
+// With an op under way that never ends by itself.
+http_step held(http_request *, http_response *res) {
+    return http_empty(res, 204);
+}
+
+http_step hold(http_request *req, http_response *res) {
+    tina_address any = {};
+    any.family = TINA_ADDRESS_IPV4;
+    tina_fd fd;
+    tina_io_id id;
+    EXPECT_EQ(tina_socket_open(http_ctx(req), TINA_ADDRESS_IPV4, TINA_SOCKET_DATAGRAM, &fd), 0);
+    EXPECT_EQ(tina_socket_bind(http_ctx(req), fd, &any), 0);
+    EXPECT_EQ(tina_submit(http_ctx(req), tina_op_recvfrom(fd, 10), &id), 0);
+    return http_read(res, held);
+}
+
 http_step misuse(http_request *req, http_response *res) {
     string how = http_query(req, "how");
     if (how == "no-call")
@@ -188,12 +227,22 @@ http_step pieces(http_request *, http_response *res) {
 }
 
 const http_route routes[] = {
-    {HTTP_GET, "/", get_index},      {HTTP_POST, "/say", say},
-    {HTTP_GET, "/poll", poll},       {HTTP_GET, "/stream", stream},
-    {HTTP_GET, "/stubborn", stream}, {HTTP_GET, "/flood", flood},
-    {HTTP_GET, "/guard", guard},     {HTTP_GET, "/timer", timer},
-    {HTTP_GET, "/op", op},           {HTTP_GET, "/call", call},
-    {HTTP_GET, "/misuse", misuse},   {HTTP_POST, "/pieces", pieces, 0, 4096, true},
+    {HTTP_GET, "/", get_index},
+    {HTTP_POST, "/say", say},
+    {HTTP_GET, "/poll", poll},
+    {HTTP_GET, "/stream", stream},
+    {HTTP_GET, "/stubborn", stream},
+    {HTTP_GET, "/flood", flood},
+    {HTTP_GET, "/guard", guard},
+    {HTTP_GET, "/timer", timer},
+    {HTTP_GET, "/op", op},
+    {HTTP_GET, "/call", call},
+    {HTTP_GET, "/misuse", misuse},
+    {HTTP_POST, "/pieces", pieces, 0, 4096, true},
+    {HTTP_GET, "/join", subscribe},
+    {HTTP_GET, "/leave", leave},
+    {HTTP_GET, "/client", client_text},
+    {HTTP_POST, "/hold", hold, 0, 0, true},
 };
 
 // Answers at once what ends with "?", and nothing else.
@@ -217,12 +266,13 @@ const tina_type_slots types[] = {{&store_type, 1}};
 
 class Site : public ::Site {
   public:
-    explicit Site(http_server server = {}) : ::Site(HTTP_ROUTES(routes), with_store(server)) {
+    explicit Site(http_server server = {}, const string &proxy = "")
+        : ::Site(HTTP_ROUTES(routes), with_store(server)) {
         heard_by.clear();
         results.clear();
         store_answers = true;
         Client client(*this);
-        client.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        client.ask(proxy + "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
         client.close();
         harness->Settle();
     }
@@ -426,32 +476,154 @@ TEST(Wait, TakesOnlyAsMuchAheadAsThereIsSpaceFor) {
     expect_nothing_held(site, 2);
 }
 
-TEST(Wait, DropsAndCountsWhatNobodyWaitsFor) {
+// The isolate that others knew has ended with its request, and what was on its way to it with it.
+TEST(Wait, WhatIsForOneRequestReachesNoOther) {
     Site site;
     Client speaker(site);
     Client client(site);
     client.ask(get("/poll"));
-    std::vector<tina_handle> stale = heard_by;
-    speaker.ask(said("x"));
+    std::vector<tina_handle> former = heard_by;
+    speaker.ask(said("x") + said("too late"));
     EXPECT_EQ(body_of(client.take()), "x//poll");
-    heard_by = stale; // as if it had not unsubscribed
-    for (int i = 0; i < 200; i++)
+    heard_by = former; // as if it had not unsubscribed
+    for (int i = 0; i < 100; i++)
         speaker.ask(said("unwanted"));
-    EXPECT_EQ(results, std::vector<int>{TINA_SEND_OK});
-    EXPECT_EQ(counters->messages_unawaited, 200u);
-    heard_by.clear();
-    client.ask(get("/poll"));
+    EXPECT_EQ(results, std::vector<int>{TINA_SEND_STALE});
+    EXPECT_EQ(client.ask(get("/poll")), "");
+    ASSERT_EQ(heard_by.size(), 2u);
     speaker.ask(said("wanted"));
+    EXPECT_EQ(results, (std::vector<int>{TINA_SEND_STALE, TINA_SEND_OK}));
     EXPECT_EQ(body_of(client.take()), "wanted//poll");
-    heard_by = stale;
-    client.send("GET /po"); // in the midst of a head
-    speaker.ask(said("unwanted"));
-    EXPECT_EQ(counters->messages_unawaited, 201u);
     heard_by.clear();
-    EXPECT_EQ(client.ask("ll?s=1 HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+    expect_nothing_held(site, 2);
+}
+
+// In the mailbox already when the request is answered, and the next one is here, too.
+TEST(Wait, WhatIsForOneRequestReachesNotTheNextInItsPipeline) {
+    Site site;
+    Client speaker(site);
+    Client client(site);
+    EXPECT_EQ(client.ask(get("/poll?first") + get("/poll?s=5")), "");
+    std::vector<tina_handle> former = heard_by;
+    std::vector<tina_handle> twice = {former[0], former[0], former[0]};
+    heard_by = twice;
+    speaker.ask(said("x"));
+    EXPECT_EQ(body_of(client.take()), "x//poll?first");
+    site.harness->Sleep(6 * kSecond);
+    EXPECT_EQ(body_of(client.take()), "timeout//poll?s=5");
+    heard_by.clear();
+    expect_nothing_held(site, 2);
+}
+
+TEST(Wait, NobodyNeedWaitForAMessageToComeTooLate) {
+    Site site;
+    Client speaker(site);
+    Client client(site);
+    EXPECT_EQ(StatusOf(client.ask(get("/join"))), "204");
+    EXPECT_EQ(client.ask(get("/poll?s=1")), "");
+    heard_by.pop_back();
+    speaker.ask(said("x"));
+    EXPECT_EQ(results, std::vector<int>{TINA_SEND_STALE});
     site.harness->Sleep(2 * kSecond);
     EXPECT_EQ(body_of(client.take()), "timeout//poll?s=1");
-    expect_nothing_held(site, 2);
+}
+
+// Timers, ops, monitors.
+TEST(Wait, WhatARequestLeavesBehindGoesWithIt) {
+    Site site;
+    Client watcher(site);
+    Client client(site);
+    EXPECT_EQ(client.ask(get("/poll?watched")), "");
+    EXPECT_EQ(watcher.ask(get("/guard")), "");
+    Client speaker(site);
+    speaker.ask(said("x"));
+    EXPECT_EQ(body_of(client.take()), "x//poll?watched");
+    EXPECT_EQ(body_of(watcher.take()), "down 0"); // the client is still there
+    string answers = client.ask(get("/leave") + get("/poll?s=5"));
+    EXPECT_EQ(StatusOf(answers), "204");
+    EXPECT_EQ(site.harness->counters().timers_in_use, 1u); // the second one's
+    site.harness->Sleep(4 * kSecond);
+    EXPECT_EQ(client.take(), "");
+    site.harness->Sleep(2 * kSecond);
+    EXPECT_EQ(body_of(client.take()), "timeout//poll?s=5");
+    expect_nothing_held(site, 3);
+}
+
+// The connection itself does not notice: its count of requests, what it has received, its client.
+TEST(Wait, AConnectionOutlivesItsIsolates) {
+    http_server server = {};
+    server.requests_max = 4;
+    server.proxy_protocol = true;
+    Site site(server, "PROXY TCP4 9.8.7.6 1.1.1.1 50 80\r\n");
+    Client client(site);
+    string three = get("/client") + get("/join") + get("/client");
+    EXPECT_EQ(counters->connections, 2u);
+    string answers = client.ask("PROXY TCP4 1.2.3.4 1.1.1.1 50 80\r\n" + three + get("/client"));
+    for (int i = 0; i < 2; i++) {
+        size_t at = answers.find("1.2.3.4:50");
+        ASSERT_NE(at, string::npos) << answers;
+        answers.erase(0, at + 1);
+    }
+    EXPECT_NE(answers.find("\r\nConnection: close\r\n"), string::npos);
+    EXPECT_TRUE(EndsWith(answers, "1.2.3.4:50<end>"));
+    EXPECT_EQ(counters->connections, 2u);
+    EXPECT_EQ(counters->connections_cut, 0u);
+    client.close();
+    expect_nothing_held(site, 0);
+}
+
+TEST(Wait, InAFullServerAConnectionGoesOn) {
+    http_server server = {};
+    server.connection_count = 2;
+    server.overflow = HTTP_OVERFLOW_CLOSE;
+    Site site(server);
+    Client other(site);
+    Client client(site);
+    for (int i = 0; i < 40; i++) {
+        EXPECT_EQ(StatusOf(client.ask(get("/join"))), "204");
+        EXPECT_EQ(body_of(client.ask(get("/op"))), "stat " + std::to_string(-ENOENT));
+        EXPECT_EQ(Client(site).take(), "<end>"); // there is no room for a third
+    }
+    EXPECT_EQ(counters->connections_cut, 0u);
+    EXPECT_EQ(counters->connections_in_use, 2u);
+}
+
+// Each leaves an op behind that does not end, and takes its slot with it.
+TEST(Wait, WithoutASpareSlotAConnectionEnds) {
+    http_server server = {};
+    server.connection_count = 2;
+    Site site(server);
+    Client other(site);
+    Client client(site);
+    other.ask("GET /po");
+    site.control().late_cancels = true;
+    std::vector<string> answers;
+    do {
+        client.send("POST /hold HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n");
+        answers.push_back(client.ask("x"));
+    } while (StatusOf(answers.back()) == "204" && !EndsWith(answers.back(), "<end>") &&
+             answers.size() < 100);
+    EXPECT_EQ(answers.size(), 17u);
+    EXPECT_EQ(StatusOf(answers.back()), "204");
+    EXPECT_EQ(counters->connections_cut, 1u);
+    EXPECT_EQ(StatusOf(other.ask("ll?s=1 HTTP/1.1\r\nHost: h\r\n\r\n")), "");
+    site.control().late_cancels = false;
+    site.harness->Sleep(2 * kSecond);
+    EXPECT_EQ(body_of(other.take()), "timeout//poll?s=1");
+}
+
+// It was told before the first request ended; the second has no time of its own.
+TEST(Wait, APipelineThatIsDrainedEndsWithItsNextAnswer) {
+    Site site;
+    Client client(site);
+    client.ask(get("/stream") + get("/poll"));
+    tina_shard_shutdown(site.harness->shard());
+    string answers = client.take();
+    EXPECT_NE(answers.find("0\r\n\r\nHTTP/1.1 200"), string::npos) << answers;
+    EXPECT_NE(answers.find("\r\nConnection: close\r\n"), string::npos) << answers;
+    EXPECT_TRUE(EndsWith(answers, "<end>"));
+    client.close();
+    EXPECT_TRUE(site.harness->Settle().ended);
 }
 
 TEST(Wait, ASlowReaderFillsItsOwnMailboxAndIsGivenUp) {

@@ -3,11 +3,13 @@
 // A connection whose handler waits, for whatever comes or for the outcome of a call.
 #include "core/assert.h"
 #include "http/answer.h"
+#include "http/connection.h"
 #include "http/connection_state.h"
 #include "sched/ctx.h"
 
 static bool watch(tina_ctx *ctx, http_connection *self);
 static tina_effect client_left(tina_ctx *ctx, http_connection *self);
+static tina_effect cut(tina_ctx *ctx, http_connection *self);
 
 // Told to shut down, the handler that waits hears it once, and has a short time left.
 tina_effect http_connection_wait(tina_ctx *ctx, http_connection *self) {
@@ -16,7 +18,6 @@ tina_effect http_connection_wait(tina_ctx *ctx, http_connection *self) {
     uint64_t now_ns = tina_now_ns(ctx);
     uint64_t wait_ns = context->response.wait_ns;
     self->state = HTTP_CONNECTION_WAITING;
-    self->waited = true;
     if (self->ended && !http_parser_holds_more(&context->parser))
         return client_left(ctx, self);
     if (self->draining && !context->told) {
@@ -52,6 +53,8 @@ tina_effect http_connection_watched(tina_ctx *ctx, http_connection *self, const 
     if (m->io.result > 0)
         http_parser_take(parser, tina_io_data(ctx, m), (uint32_t)m->io.result);
     self->ended = m->io.result == 0;
+    if (self->state == HTTP_CONNECTION_RENEWING && m->io.result >= 0)
+        return http_connection_renew(ctx, self);
     if (m->io.result < 0 || (self->ended && !http_parser_holds_more(parser)))
         return client_left(ctx, self);
     return watch(ctx, self) ? tina_receive() : http_connection_leave(ctx, self);
@@ -79,6 +82,37 @@ tina_effect http_connection_wake(tina_ctx *ctx, http_connection *self, const tin
 
 tina_effect http_connection_call(http_connection *self) {
     self->state = HTTP_CONNECTION_CALLING;
-    self->waited = true;
     return self->context->response.call;
+}
+
+// Whoever knows the isolate of a request that is over must not reach the next one's handler, so
+// that has another isolate: with this one end its handle, its timers, its monitors, its ops and
+// what it owns.
+tina_effect http_connection_renew(tina_ctx *ctx, http_connection *self) {
+    self->state = HTTP_CONNECTION_RENEWING;
+    if (self->watching)
+        return http_connection_watch_end(ctx, self);
+    http_succession args = {
+        .peer = self->peer,
+        .deadline_ns = self->deadline_ns,
+        .requests = self->requests,
+        .ended = self->ended,
+        .draining = self->draining,
+    };
+    tina_handle successor;
+    self->context->renewal_due = false;
+    tina_spawn_result result = tina_spawn_with_fd(
+        ctx, &http_connection_type, tina_bytes_of(&args, sizeof args), self->fd, &successor);
+    if (result != TINA_SPAWN_OK)
+        return cut(ctx, self);
+    http_shard_succeed(self->shard, tina_handle_slot(tina_self(ctx)), successor, ctx);
+    return tina_done();
+}
+
+// All slots are taken, spare ones by isolates whose ops are still under way.
+static tina_effect cut(tina_ctx *ctx, http_connection *self) {
+    self->shard->counters.connections_cut++;
+    self->closing = true;
+    return self->context->out_bytes > 0 ? http_connection_send(self)
+                                        : http_connection_finish(ctx, self);
 }

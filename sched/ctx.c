@@ -217,6 +217,11 @@ tina_spawn_result tina_spawn(tina_ctx *ctx, const tina_isolate_type *type, tina_
     return result;
 }
 
+uint32_t tina_spawn_room(const tina_ctx *ctx, const tina_isolate_type *type) {
+    const type_slots *slots = types_find(ctx->shard, type);
+    return slots ? slots->pool.slot_count - slots->pool.live - slots->pool.retired : 0;
+}
+
 static tina_spawn_result spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *type,
                                        tina_bytes args, tina_fd fd, tina_handle *child) {
     tina_reactor *reactor = ctx->shard->reactor;

@@ -191,6 +191,9 @@ typedef enum tina_spawn_result {
 tina_spawn_result tina_spawn(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
                              tina_handle *child);
 
+// tina_spawn_room returns how many isolates of a type could be spawned now: its free slots.
+uint32_t tina_spawn_room(const tina_ctx *ctx, const tina_isolate_type *type);
+
 // tina_spawn_with_fd also makes the child the owner of an fd that has no op in flight.
 tina_spawn_result tina_spawn_with_fd(tina_ctx *ctx, const tina_isolate_type *type, tina_bytes args,
                                      tina_fd fd, tina_handle *child);
