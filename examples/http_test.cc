@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,7 @@ class Http : public Example {
         free(real);
     }
     ~Http() override {
-        for (const char *name : {"/a", "/b.bin", "/b.bin.part", "/c"})
+        for (const char *name : {"/a", "/b.bin", "/b.bin.uploading", "/c"})
             unlink((directory + name).c_str());
         rmdir(directory.c_str());
     }
@@ -136,7 +137,7 @@ TEST_P(Http, UploadWritesABodyToDiskAndHidesItUntilItIsWhole) {
     SendAll(fd, body.substr(0, 1 << 20));
     // Progress is the part's length.
     string progress = "Content-Length: " + std::to_string(1 << 20) + "\r\n";
-    while (ask(port, "HEAD /files/b.bin.part").find(progress) == string::npos)
+    while (ask(port, "HEAD /files/b.bin.uploading").find(progress) == string::npos)
         continue;
     EXPECT_EQ(status(ask(port, "GET /files/b.bin")), "404");
     EXPECT_EQ(status(ask(port, "PUT /files/b.bin", "other")), "409");
@@ -145,10 +146,10 @@ TEST_P(Http, UploadWritesABodyToDiskAndHidesItUntilItIsWhole) {
     close(fd);
     EXPECT_TRUE(ends(answer, "{\"bytes\":" + std::to_string(body.size()) + "}\n")) << answer;
     EXPECT_TRUE(ends(ask(port, "GET /files/b.bin"), "\r\n\r\n" + body));
-    EXPECT_FALSE(exists("/b.bin.part"));
+    EXPECT_FALSE(exists("/b.bin.uploading"));
     EXPECT_EQ(status(ask(port, "PUT /files/a", "")), "201");
     EXPECT_TRUE(exists("/a"));
-    for (const char *name : {".a", "a.part", "a%2Fb", "a%00b", "a%20b"})
+    for (const char *name : {".a", "a.uploading", "a%2Fb", "a%00b", "a%20b"})
         EXPECT_NE(status(ask(port, string("PUT /files/") + name, "x")), "201") << name;
     EXPECT_EQ(server.stop(SIGTERM), 0);
 }
@@ -161,7 +162,7 @@ TEST_P(Http, UploadRemovesThePartOfAClientThatVanishes) {
         SendAll(fd, "PUT /files/b.bin HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
                     "186a0\r\n" +
                         string(100000, 'a') + "\r\n");
-        while (ask(port, "HEAD /files/b.bin.part").find("Content-Length: 100000\r\n") ==
+        while (ask(port, "HEAD /files/b.bin.uploading").find("Content-Length: 100000\r\n") ==
                string::npos)
             continue;
         if (how == 0) { // a reset
@@ -175,18 +176,42 @@ TEST_P(Http, UploadRemovesThePartOfAClientThatVanishes) {
         string answer = how == 1 || how == 2 ? ReadToEnd(fd) : "HTTP/1.1 400";
         EXPECT_EQ(status(answer), "400");
         close(fd); // or this alone
-        while (status(ask(port, "HEAD /files/b.bin.part")) != "404")
+        while (status(ask(port, "HEAD /files/b.bin.uploading")) != "404")
             continue;
         EXPECT_FALSE(exists("/b.bin"));
     }
     // One that is there while the server drains is not kept either.
     int fd = DialLoopback(port);
     SendAll(fd, "PUT /files/b.bin HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
-    while (status(ask(port, "HEAD /files/b.bin.part")) != "200")
+    while (status(ask(port, "HEAD /files/b.bin.uploading")) != "200")
         continue;
     EXPECT_EQ(server.stop(SIGTERM), 0);
-    EXPECT_FALSE(exists("/b.bin.part"));
+    EXPECT_FALSE(exists("/b.bin.uploading"));
     close(fd);
+}
+
+// What a server that was killed has left is nobody's: the next one removes it.
+TEST_P(Http, UploadTakesANameThatAKilledServerWasWriting) {
+    std::unique_ptr<Process> killed(new Process(program("http_upload"), arguments({directory})));
+    uint16_t port = listens(*killed);
+    int fd = DialLoopback(port);
+    SendAll(fd, "PUT /files/b.bin HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
+    while (status(ask(port, "HEAD /files/b.bin.uploading")) != "200")
+        continue;
+    // It is not taken from a server that goes on.
+    ExpectRefused(program("http_upload"), {directory, "--port", "0"}, "another http_upload");
+    EXPECT_TRUE(exists("/b.bin.uploading"));
+    killed->stop(SIGKILL);
+    close(fd);
+    EXPECT_TRUE(exists("/b.bin.uploading"));
+    ASSERT_EQ(close(open((directory + "/c").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)), 0);
+    Process server(program("http_upload"), arguments({directory}));
+    port = listens(server);
+    EXPECT_FALSE(exists("/b.bin.uploading"));
+    EXPECT_TRUE(exists("/c"));
+    EXPECT_EQ(status(ask(port, "PUT /files/b.bin", "whole")), "201");
+    EXPECT_TRUE(ends(ask(port, "GET /files/b.bin"), "\r\n\r\nwhole"));
+    EXPECT_EQ(server.stop(SIGTERM), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Http, every_backend(), backend_name);

@@ -2,11 +2,12 @@
 //
 // Uploads of any size to a directory. A body goes to the disk piece by piece, and the next piece is
 // read when the last one is written: a slow disk slows its client and nobody else. A file has the
-// name NAME.part until all of it is there; when the client vanishes it is removed. Try:
+// name NAME.uploading until all of it is there; when the client vanishes it is removed, and when
+// the server was killed, by the next one. Try:
 //
 //     bazel run //examples:http_upload -- /tmp --port 8080
 //     curl -T big.iso localhost:8080/files/big.iso
-//     curl -I localhost:8080/files/big.iso.part          how much is there
+//     curl -I localhost:8080/files/big.iso.uploading     how much is there
 //     curl -O localhost:8080/files/big.iso
 //
 //     connection ── piece (a transfer buffer), then a call ──▶ upload (an isolate) ── write ──▶
@@ -14,11 +15,15 @@
 //         ▲                                                      │ monitors
 //         └───────────────────── reply ◀─────────────────────────┘
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "core/format.h"
 #include "http/serve.h"
@@ -26,7 +31,8 @@
 
 #define SECOND_NS  UINT64_C(1000000000)
 #define NAME_BYTES 64u
-#define PATH_BYTES (PATH_MAX + NAME_BYTES + 8)
+#define PATH_BYTES (PATH_MAX + NAME_BYTES + 16)
+#define SUFFIX     ".uploading" // no other program's
 
 static char directory[PATH_MAX];
 
@@ -95,7 +101,7 @@ static tina_effect upload_init(tina_ctx *ctx, void *self_, tina_bytes args_) {
     upload *self = self_;
     const upload_args *args = args_.data;
     tina_format(self->path, sizeof self->path, "%s/%s", directory, args->name);
-    tina_format(self->part, sizeof self->part, "%s.part", self->path);
+    tina_format(self->part, sizeof self->part, "%s" SUFFIX, self->path);
     if (tina_monitor_set(ctx, args->client).bits == 0)
         return tina_crash(0); // which ends the client's call
     return upload_enter(ctx, self, UPLOAD_OPENING);
@@ -238,11 +244,17 @@ static http_step piece_take(http_request *req, http_response *res) {
     return ask(req, res, WRITTEN, written);
 }
 
+static bool is_part(const char *name) {
+    size_t bytes = strlen(name);
+    size_t suffix = strlen(SUFFIX);
+    return bytes > suffix && strcmp(name + bytes - suffix, SUFFIX) == 0;
+}
+
 static bool name_is_good(const char *name) {
     static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
     size_t bytes = strlen(name);
     return bytes > 0 && bytes <= NAME_BYTES && name[0] != '.' && strspn(name, good) == bytes &&
-           (bytes < 5 || strcmp(name + bytes - 5, ".part") != 0);
+           !is_part(name);
 }
 
 static http_step put_file(http_request *req, http_response *res) {
@@ -258,11 +270,33 @@ static http_step put_file(http_request *req, http_response *res) {
     return ask(req, res, WRITTEN, written); // when the file is open
 }
 
+// The directory is this process's until it ends, however that is; so what is unfinished in it is of
+// one that was killed, and would refuse its name for ever.
+static bool directory_take(void) {
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return false;
+    DIR *entries = opendir(directory);
+    if (entries == NULL)
+        return false;
+    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        if (is_part(entry->d_name) && unlinkat(fd, entry->d_name, 0) == 0)
+            fprintf(stderr, "http_upload: removed %s, which was cut off\n", entry->d_name);
+    }
+    closedir(entries);
+    return true; // fd stays open, for its lock
+}
+
 int main(int argc, char **argv) {
     if (argc < 2 || argv[1][0] == '-' || realpath(argv[1], directory) == NULL) {
         fprintf(stderr,
                 "http_upload: %s is no directory; usage: http_upload DIRECTORY [--port N]\n",
                 argc < 2 ? "nothing" : argv[1]);
+        return 1;
+    }
+    if (!directory_take()) {
+        fprintf(stderr, "http_upload: %s cannot be taken: %s\n", directory,
+                errno == EWOULDBLOCK ? "another http_upload serves it" : strerror(errno));
         return 1;
     }
     const http_route routes[] = {
