@@ -3,6 +3,11 @@
 #include "http/sim_scenarios.h"
 
 const tina_scenario *const http_scenarios[] = {
-    &http_scenario_deadlines, &http_scenario_drain,  &http_scenario_keepalive,
-    &http_scenario_slowloris, &http_scenario_vanish, NULL,
+    &http_scenario_deadlines,
+    &http_scenario_drain,
+    &http_scenario_idle,
+    &http_scenario_keepalive,
+    &http_scenario_slowloris,
+    &http_scenario_vanish,
+    NULL,
 };

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/assert.h"
 #include "core/format.h"
@@ -147,6 +149,26 @@ static bool shard_open(sim_shard *self, const tina_spec *spec, char sentence[TIN
     generations_open(self);
     handlers_wrap(self);
     return true;
+}
+
+#define LOOKED_AT_ONCE 1024u // pages
+
+// Arenas of simulations are lazy, without huge pages, so that what is resident was touched.
+uint64_t tina_sim_touched_bytes(const tina_sim *sim, uint32_t shard) {
+    TINA_ASSERT(shard < sim->shard_count);
+    const tina_arena *arena = &sim->shards[shard].arena;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t touched = 0;
+    for (size_t at = 0; at < tina_arena_size(arena); at += LOOKED_AT_ONCE * page) {
+        unsigned char resident[LOOKED_AT_ONCE];
+        size_t left = tina_arena_size(arena) - at;
+        size_t bytes = left < LOOKED_AT_ONCE * page ? left : LOOKED_AT_ONCE * page;
+        int looked = mincore(arena->base + at, bytes, resident);
+        TINA_ASSERT(looked == 0);
+        for (size_t i = 0; i < bytes / page; i++)
+            touched += resident[i] & 1 ? page : 0;
+    }
+    return touched;
 }
 
 static void shards_connect(tina_sim *sim) {

@@ -113,6 +113,10 @@ uint32_t tina_sim_shard_count(const tina_sim *sim);
 const tina_shard *tina_sim_shard(const tina_sim *sim, uint32_t shard);
 bool tina_sim_is_up(const tina_sim *sim, uint32_t shard); // not quarantined
 
+// tina_sim_touched_bytes returns how much of a shard's arena has ever been touched, in whole pages:
+// all the user memory that it would take of a machine. O(arena).
+uint64_t tina_sim_touched_bytes(const tina_sim *sim, uint32_t shard);
+
 // tina_sim_breaks returns how often a shard has begun anew or been quarantined.
 uint32_t tina_sim_breaks(const tina_sim *sim, uint32_t shard);
 
