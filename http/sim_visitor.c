@@ -4,146 +4,16 @@
 
 #include <string.h>
 
-#include "core/assert.h"
-#include "core/format.h"
+#include "http/sim_answer.h"
 #include "sim/net.h"
 
 #define PAUSE_NS UINT64_C(10000000)
-
-// A response as far as it is here.
-typedef struct answer {
-    uint32_t status;
-    uint32_t id; // 0: it says none
-    bool closes;
-    bool chunked;
-    uint64_t length; // Content-Length
-    uint64_t head_bytes;
-    uint64_t bytes; // the whole response, when it is whole
-    bool whole;
-    const char *wrong; // or NULL
-} answer;
-
-static bool field_is(const char *line, const char *end, const char *name, const char **value) {
-    size_t bytes = strlen(name);
-    if ((size_t)(end - line) < bytes + 2 || strncasecmp(line, name, bytes) != 0 ||
-        memcmp(line + bytes, ": ", 2) != 0)
-        return false;
-    *value = line + bytes + 2;
-    return true;
-}
-
-static uint64_t number_of(const char *text, const char *end, uint32_t base) {
-    uint64_t number = 0;
-    for (; text < end; text++) {
-        uint32_t digit = *text >= '0' && *text <= '9'   ? (uint32_t)(*text - '0')
-                         : *text >= 'a' && *text <= 'f' ? (uint32_t)(*text - 'a') + 10
-                         : *text >= 'A' && *text <= 'F' ? (uint32_t)(*text - 'A') + 10
-                                                        : base;
-        if (digit >= base)
-            break;
-        number = number * base + digit;
-    }
-    return number;
-}
-
-static void field_read(answer *self, const char *line, const char *end) {
-    const char *value;
-    if (field_is(line, end, "x-id", &value))
-        self->id = (uint32_t)number_of(value, end, 10);
-    else if (field_is(line, end, "content-length", &value))
-        self->length = number_of(value, end, 10);
-    else if (field_is(line, end, "transfer-encoding", &value))
-        self->chunked = (size_t)(end - value) == 7 && memcmp(value, "chunked", 7) == 0;
-    else if (field_is(line, end, "connection", &value))
-        self->closes = (size_t)(end - value) == 5 && memcmp(value, "close", 5) == 0;
-}
-
-// Returns whether the head is here.
-static bool head_read(answer *self, const char *data, uint64_t bytes) {
-    const char *end = memmem(data, bytes, "\r\n\r\n", 4);
-    static const char begin[] = "HTTP/1.1 ";
-    uint64_t least = bytes < sizeof begin - 1 ? bytes : sizeof begin - 1;
-    if (memcmp(data, begin, least) != 0)
-        self->wrong = "does not begin as a response";
-    if (!end || self->wrong)
-        return false;
-    self->status = (uint32_t)number_of(data + 9, end, 10);
-    self->head_bytes = (uint64_t)(end - data) + 4;
-    for (const char *line = data; line < end;) {
-        const char *next = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
-        TINA_ASSERT(next != NULL);
-        field_read(self, line, next);
-        line = next + 2;
-    }
-    return true;
-}
-
-static void body_compare(answer *self, const sim_ask *ask, const char *data, uint64_t bytes,
-                         uint64_t at) {
-    if (self->status != 200 || !ask || self->wrong)
-        return;
-    if (at + bytes > sim_ask_body_bytes(ask)) {
-        self->wrong = "is longer than it should be";
-        return;
-    }
-    for (uint64_t i = 0; i < bytes; i++)
-        if ((uint8_t)data[i] != sim_ask_body_at(ask, (uint32_t)(at + i)))
-            self->wrong = "has other bytes than it should have";
-}
-
-static void chunks_read(answer *self, const sim_ask *ask, const char *data, uint64_t bytes) {
-    uint64_t at = self->head_bytes;
-    uint64_t body = 0;
-    for (;;) {
-        const char *line_end = memmem(data + at, bytes - at, "\r\n", 2);
-        if (!line_end)
-            return;
-        uint64_t size = number_of(data + at, line_end, 16);
-        at = (uint64_t)(line_end - data) + 2;
-        uint64_t here = bytes - at < size ? bytes - at : size;
-        body_compare(self, ask, data + at, here, body);
-        body += here;
-        if (bytes - at < size + 2)
-            return;
-        if (memcmp(data + at + size, "\r\n", 2) != 0)
-            self->wrong = "has a chunk without its end";
-        at += size + 2;
-        if (size == 0)
-            break;
-    }
-    self->whole = true;
-    self->bytes = at;
-    self->length = body;
-}
-
-static answer answer_read(const sim_ask *ask, const uint8_t *data_, uint64_t bytes) {
-    const char *data = (const char *)data_;
-    answer self = {0};
-    if (bytes == 0 || !head_read(&self, data, bytes))
-        return self;
-    if (self.chunked) {
-        chunks_read(&self, ask, data, bytes);
-    } else {
-        uint64_t here = bytes - self.head_bytes;
-        here = here < self.length ? here : self.length;
-        body_compare(&self, ask, data + self.head_bytes, here, 0);
-        self.whole = here == self.length;
-        self.bytes = self.head_bytes + self.length;
-    }
-    if (self.whole && self.status == 200 && ask && self.length != sim_ask_body_bytes(ask))
-        self.wrong = "is shorter than it should be";
-    if (ask && self.id && self.id != ask->id)
-        self.wrong = "is another's";
-    if (self.status == 200 && self.id == 0)
-        self.wrong = "is nobody's";
-    return self;
-}
 
 static const sim_ask *ask_due(const sim_visitor *self) {
     return self->answered < self->first + self->sent ? &self->asks[self->answered] : NULL;
 }
 
-static void visitor_fail(const sim_visitor *self, const char *what, const answer *heard) {
+static void visitor_fail(const sim_visitor *self, const char *what, const sim_answer *heard) {
     const sim_ask *ask = ask_due(self);
     tina_sim_fail(tina_sim_current(), "http answers",
                   "visitor %u, visit %u: the answer %s; status %u, kind %u, id %u, %u bytes; heard "
@@ -171,7 +41,7 @@ static void leave(sim_visitor *self) {
 
 static void ask_more(sim_visitor *self);
 
-static void answer_take(sim_visitor *self, const answer *heard) {
+static void answer_take(sim_visitor *self, const sim_answer *heard) {
     const sim_ask *ask = ask_due(self);
     if (!ask)
         visitor_fail(self, "was not asked for", heard);
@@ -207,8 +77,8 @@ static void visitor_heard(void *where, sim_client *client, const void *data, uin
         sim_client_result result = sim_client_look(client);
         if (result.kept_bytes == self->parsed)
             return;
-        answer heard = answer_read(ask_due(self), result.kept + self->parsed,
-                                   result.kept_bytes - self->parsed);
+        sim_answer heard = sim_answer_read(ask_due(self), result.kept + self->parsed,
+                                           result.kept_bytes - self->parsed);
         if (heard.wrong)
             visitor_fail(self, heard.wrong, &heard);
         if (!heard.whole || heard.wrong)
@@ -281,8 +151,8 @@ static void visitor_done(void *where, sim_client *client) {
     self->last_result = result;
     if (!self->left) {
         self->cuts++;
-        answer rest =
-            answer_read(ask, result.kept + self->parsed, result.kept_bytes - self->parsed);
+        sim_answer rest =
+            sim_answer_read(ask, result.kept + self->parsed, result.kept_bytes - self->parsed);
         if (rest.wrong || (!ask && result.kept_bytes > self->parsed))
             visitor_fail(self, rest.wrong ? rest.wrong : "was not asked for", &rest);
         if (!is_excused(self, sim_site_trouble(sim), result.kept_bytes > self->parsed))
