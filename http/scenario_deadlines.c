@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients that are too slow, one for each deadline: each is told 408 or sees the end when its time
-// is up, not before and not much later. Beside them clients who are not slow hear of nothing.
+// Clients that are too slow, some for each deadline: each is told 408 or sees the end when its time
+// is up, not before and not much later, wherever the time begins. And those for whom it looks as if
+// they were, but who are answered: with a body that comes as fast as it must, or a handler that
+// takes its time. Beside them clients who are not slow hear of nothing.
 
 #include <string.h>
 
+#include "core/assert.h"
+#include "http/sim_probe.h"
 #include "http/sim_scenarios.h"
 #include "http/sim_visitor.h"
 #include "sim/world.h"
@@ -12,129 +16,222 @@
 #define GOOD      3u
 #define SECOND_NS UINT64_C(1000000000)
 // The network's and the shards' own time: a few round trips of the longest latency, and bytes in
-// small pieces.
-#define SLACK_NS (3 * SECOND_NS)
-#define STUCK_NS (100 * SECOND_NS)
+// small pieces. Deadlines are longer, so that one that is twice as long is found.
+#define SLACK_NS   (3 * SECOND_NS)
+#define STUCK_NS   (100 * SECOND_NS)
+#define BODY_BYTES 3000u
 
 typedef enum probe_kind {
     PROBE_HEAD_STOPS = 0, // in the head
     PROBE_HEAD_DRIPS,
+    PROBE_HEAD_LATE,      // after some silence
+    PROBE_HEAD_SECOND,    // the next one's, some time after an answer
+    PROBE_HEAD_PIPELINED, // the next one's, which came with the first
     PROBE_BODY_STOPS,
-    PROBE_BODY_DRIPS, // slower than body_rate
-    PROBE_IDLE,       // says nothing
-    PROBE_IDLE_AFTER, // an answer
-    PROBE_LINGERS,    // goes on sending after Connection: close
+    PROBE_BODY_STOPS_LATE, // after some more of it has come
+    PROBE_BODY_DRIPS,
+    PROBE_BODY_TOO_SLOW, // at half of body_rate
+    PROBE_BODY_MOVES,    // at twice body_rate: is answered
+    PROBE_BODY_HELD_UP,  // by its handler: is answered
+    PROBE_IDLE,          // says nothing
+    PROBE_IDLE_AFTER,    // an answer
+    PROBE_IDLE_AGAIN,    // after a second answer
+    PROBE_IDLE_WAITED,   // after an answer that its handler had waited for
+    PROBE_LINGERS,       // goes on sending after Connection: close
+    PROBE_LINGERS_BAD,   // ... after a 400
+    PROBE_WAITS,         // for a handler that waits longer than any of these deadlines
+    PROBE_EVENTS,        // ... that waits three times
+    PROBE_CALLS,         // ... that calls somebody who does not answer
     PROBE_KINDS,
 } probe_kind;
+
+#define TIMED_OUT 13u // of these
 
 typedef struct deadlines_state {
     sim_site site;
     sim_visitor good[GOOD];
-    sim_client *probes[PROBE_KINDS];
-    uint32_t ended;
+    sim_probe probes[PROBE_KINDS];
 } deadlines_state;
+
+// What a probe sends.
+typedef struct script {
+    uint8_t first[2 * SIM_ASK_BYTES_MAX];
+    uint32_t bytes;
+    uint8_t then[SIM_ASK_BYTES_MAX];
+    uint32_t then_bytes;
+} script;
 
 static uint32_t draw(tina_sim *sim, uint32_t stream, uint64_t limit) {
     return (uint32_t)tina_sim_draw(sim, stream, limit);
 }
 
-static uint64_t deadline_of(const http_server *server, probe_kind kind) {
-    switch (kind) {
-    case PROBE_HEAD_STOPS:
-    case PROBE_HEAD_DRIPS:
-        return server->header_timeout_ns;
-    case PROBE_BODY_STOPS:
-    case PROBE_BODY_DRIPS:
-        return server->body_timeout_ns;
-    case PROBE_IDLE:
-    case PROBE_IDLE_AFTER:
-        return server->idle_timeout_ns;
-    case PROBE_LINGERS:
-    case PROBE_KINDS:
-        break;
-    }
-    return server->linger_timeout_ns;
+static sim_ask ask_make(deadlines_state *state, uint32_t kind, uint32_t bytes, uint32_t wait_ms) {
+    return (sim_ask){++state->site.next_id + 100, kind, bytes, wait_ms, false};
 }
 
-static bool is_refused(probe_kind kind) {
-    return kind <= PROBE_BODY_DRIPS;
+static void ends(sim_probe *probe, const char *statuses, uint64_t least_ns, uint64_t most_ns) {
+    probe->statuses = statuses;
+    probe->least_ns = least_ns;
+    probe->most_ns = most_ns + SLACK_NS;
 }
 
-static void probe_done(void *where, sim_client *client) {
-    tina_sim *sim = tina_sim_current();
-    deadlines_state *state = tina_sim_state(sim);
-    probe_kind kind = (probe_kind)((sim_client **)where - state->probes);
-    sim_client_result result = sim_client_look(client);
-    uint64_t deadline_ns = deadline_of(&state->site.server, kind);
-    uint64_t took_ns = result.ended_ns - result.connected_ns;
-    state->ended++;
-    // A shard's clock may be a thousandth fast.
-    if (result.connected_ns == 0 || took_ns < deadline_ns - deadline_ns / 500 ||
-        took_ns > deadline_ns + SLACK_NS)
-        tina_sim_fail(sim, "deadline", "probe %d: its end %d came after %llu ms, of %llu",
-                      (int)kind, (int)result.end, (unsigned long long)(took_ns / 1000000),
-                      (unsigned long long)(deadline_ns / 1000000));
-    bool refused = result.kept_bytes > 12 && memcmp(result.kept + 9, "408", 3) == 0;
-    bool answered = result.kept_bytes > 12 && memcmp(result.kept + 9, "200", 3) == 0;
-    if (refused != is_refused(kind) || answered != (kind == PROBE_IDLE_AFTER))
-        tina_sim_fail(sim, "deadline", "probe %d heard %.*s", (int)kind,
-                      (int)(result.kept_bytes < 40 ? result.kept_bytes : 40),
-                      (const char *)result.kept);
+static void slowly(sim_probe *probe, uint64_t from, uint32_t step_bytes, uint64_t step_ns) {
+    probe->plan.slow_from = from;
+    probe->plan.slow_bytes = UINT64_MAX;
+    probe->plan.slow_step_bytes = step_bytes;
+    probe->plan.slow_step_ns = step_ns;
 }
 
-static void probe_start(tina_sim *sim, deadlines_state *state, probe_kind kind) {
-    static uint8_t bytes[SIM_ASK_BYTES_MAX + 4096];
+static void head_script(tina_sim *sim, deadlines_state *state, probe_kind kind, script *says) {
+    sim_probe *probe = &state->probes[kind];
     const http_server *server = &state->site.server;
-    bool body = kind == PROBE_BODY_STOPS || kind == PROBE_BODY_DRIPS;
-    sim_ask ask = {++state->site.next_id + 100, body ? SIM_ASK_ECHO : SIM_ASK_TEXT, 3000, 0,
-                   kind == PROBE_LINGERS};
-    ask.bytes = body ? 3000 : 10;
-    uint32_t used = sim_ask_write(&ask, bytes);
-    uint32_t head = body ? used - ask.bytes : used;
-    sim_client_plan plan = {.to = state->site.address,
-                            .data = bytes,
-                            .bytes = used,
-                            .slow_step_bytes = 1,
-                            .done = probe_done,
-                            .where = &state->probes[kind]};
-    plan.slow_step_ns = deadline_of(server, kind) / 8;
-    switch (kind) {
-    case PROBE_HEAD_STOPS:
-        plan.bytes = 1 + draw(sim, 10, head - 1);
-        break;
-    case PROBE_HEAD_DRIPS:
-        plan.slow_from = draw(sim, 11, 30);
-        plan.slow_bytes = UINT64_MAX;
-        break;
-    case PROBE_BODY_STOPS:
-        plan.bytes = head + draw(sim, 12, 20);
-        break;
-    case PROBE_BODY_DRIPS:
-        plan.slow_from = head;
-        plan.slow_bytes = UINT64_MAX;
-        break;
-    case PROBE_IDLE:
-        plan.bytes = 0;
-        break;
-    case PROBE_LINGERS:
-        memset(bytes + used, 'x', 4096);
-        plan.bytes = used + 4096;
-        plan.slow_from = used;
-        plan.slow_bytes = UINT64_MAX;
-        plan.never_reads = true;
-        break;
-    case PROBE_IDLE_AFTER:
-    case PROBE_KINDS:
-        break;
+    uint64_t header_ns = server->header_timeout_ns;
+    uint8_t head[SIM_ASK_BYTES_MAX];
+    probe->asks[0] = ask_make(state, SIM_ASK_TEXT, 10, 0);
+    says->bytes = sim_ask_write(&probe->asks[0], says->first);
+    uint32_t part = 1 + draw(sim, 10, says->bytes - 1);
+    memcpy(head, says->first, says->bytes);
+    ends(probe, "408", header_ns, header_ns);
+    if (kind == PROBE_HEAD_DRIPS) {
+        slowly(probe, draw(sim, 11, 30), 1, header_ns / 8);
+        return;
     }
-    state->probes[kind] = sim_client_start(tina_sim_net(sim),
-                                           state->site.hosts[draw(sim, 13, SIM_SITE_HOSTS)], &plan);
+    if (kind == PROBE_HEAD_STOPS) {
+        says->bytes = part;
+        return;
+    }
+    if (kind == PROBE_HEAD_PIPELINED) {
+        memcpy(says->first + says->bytes, head, part);
+        says->bytes += part;
+    } else {
+        says->bytes = kind == PROBE_HEAD_LATE ? 0 : says->bytes;
+        memcpy(says->then, head, part);
+        says->then_bytes = part;
+        probe->then_ns = server->idle_timeout_ns / 2;
+    }
+    probe->statuses = kind == PROBE_HEAD_LATE ? "408" : "200 408";
+}
+
+// As body_rate is 64 bytes a second, and what has come counts in whole seconds of it.
+static void body_script(tina_sim *sim, deadlines_state *state, probe_kind kind, script *says) {
+    sim_probe *probe = &state->probes[kind];
+    uint64_t body_ns = state->site.server.body_timeout_ns;
+    bool held_up = kind == PROBE_BODY_HELD_UP;
+    probe->asks[0] = ask_make(state, held_up ? SIM_ASK_SIP : SIM_ASK_ECHO, BODY_BYTES,
+                              (uint32_t)(2 * body_ns / 1000000));
+    probe->asks[0].closes = true;
+    says->bytes = sim_ask_write(&probe->asks[0], says->first);
+    uint32_t head = says->bytes - BODY_BYTES;
+    uint64_t moves_ns = BODY_BYTES * SECOND_NS / 128;
+    ends(probe, "408", body_ns, body_ns);
+    if (kind == PROBE_BODY_STOPS) {
+        says->bytes = head + draw(sim, 12, 20);
+    } else if (kind == PROBE_BODY_STOPS_LATE) {
+        says->bytes = head;
+        says->then_bytes = BODY_BYTES / 2;
+        memcpy(says->then, says->first + head, says->then_bytes);
+        probe->then_ns = body_ns / 2;
+    } else if (kind == PROBE_BODY_DRIPS) {
+        slowly(probe, head, 1, body_ns / 8);
+    } else if (kind == PROBE_BODY_TOO_SLOW) {
+        slowly(probe, head, 4, SECOND_NS / 8);
+        ends(probe, "408", 2 * body_ns - 2 * SECOND_NS, 2 * body_ns);
+    } else if (kind == PROBE_BODY_MOVES) {
+        slowly(probe, head, 16, SECOND_NS / 8);
+        ends(probe, "200", moves_ns - SECOND_NS, moves_ns);
+    } else {
+        ends(probe, "200", 2 * body_ns, 2 * body_ns);
+    }
+}
+
+static void idle_script(deadlines_state *state, probe_kind kind, script *says) {
+    sim_probe *probe = &state->probes[kind];
+    uint64_t idle_ns = state->site.server.idle_timeout_ns;
+    uint64_t waited_ns = kind == PROBE_IDLE_WAITED ? SECOND_NS : 0;
+    ends(probe, kind == PROBE_IDLE ? "" : "200", idle_ns + waited_ns, idle_ns + waited_ns);
+    if (kind == PROBE_IDLE)
+        return;
+    probe->asks[0] = ask_make(state, waited_ns ? SIM_ASK_WAIT : SIM_ASK_TEXT, 10, 1000);
+    says->bytes = sim_ask_write(&probe->asks[0], says->first);
+    if (kind == PROBE_IDLE_AGAIN) {
+        probe->asks[1] = ask_make(state, SIM_ASK_STATIC, 0, 0);
+        says->then_bytes = sim_ask_write(&probe->asks[1], says->then);
+        probe->then_ns = idle_ns / 2;
+        probe->statuses = "200 200";
+    }
+}
+
+// Since it does not read, it hears of nothing but the reset that answers what it sends in the end.
+static void linger_script(deadlines_state *state, probe_kind kind, script *says) {
+    sim_probe *probe = &state->probes[kind];
+    uint64_t linger_ns = state->site.server.linger_timeout_ns;
+    probe->asks[0] = ask_make(state, SIM_ASK_TEXT, 10, 0);
+    probe->asks[0].closes = true;
+    says->bytes = sim_ask_write(&probe->asks[0], says->first);
+    if (kind == PROBE_LINGERS_BAD)
+        memcpy(says->first, "g?t ", 4);
+    slowly(probe, says->bytes, 1, linger_ns / 8);
+    memset(says->first + says->bytes, 'x', 4096);
+    says->bytes += 4096;
+    probe->plan.never_reads = true;
+    ends(probe, "", linger_ns, linger_ns);
+}
+
+static void wait_script(tina_sim *sim, deadlines_state *state, probe_kind kind, script *says) {
+    sim_probe *probe = &state->probes[kind];
+    uint32_t kinds[] = {SIM_ASK_WAIT, SIM_ASK_EVENTS, SIM_ASK_CALL};
+    uint32_t wait_ms = 12000 + draw(sim, 14, 8000);
+    uint64_t wait_ns = wait_ms * UINT64_C(1000000) * (kind == PROBE_EVENTS ? 3 : 1);
+    probe->asks[0] = ask_make(state, kinds[kind - PROBE_WAITS], 3 * 97, wait_ms);
+    probe->asks[0].closes = true;
+    says->bytes = sim_ask_write(&probe->asks[0], says->first);
+    ends(probe, "200", wait_ns, wait_ns);
+}
+
+static void probe_begin(tina_sim *sim, deadlines_state *state, probe_kind kind) {
+    static const char *const names[] = {
+        "head stops",
+        "head drips",
+        "head late",
+        "second head stops",
+        "next head stops",
+        "body stops",
+        "body stops later",
+        "body drips",
+        "body too slow",
+        "body moves",
+        "body held up",
+        "idle",
+        "idle after",
+        "idle again",
+        "idle after a wait",
+        "lingers",
+        "lingers, bad",
+        "waits",
+        "events",
+        "calls",
+    };
+    static script says; // large
+    says.bytes = says.then_bytes = 0;
+    state->probes[kind].name = names[kind];
+    if (kind <= PROBE_HEAD_PIPELINED)
+        head_script(sim, state, kind, &says);
+    else if (kind <= PROBE_BODY_HELD_UP)
+        body_script(sim, state, kind, &says);
+    else if (kind <= PROBE_IDLE_WAITED)
+        idle_script(state, kind, &says);
+    else if (kind <= PROBE_LINGERS_BAD)
+        linger_script(state, kind, &says);
+    else
+        wait_script(sim, state, kind, &says);
+    sim_probe_start(sim, &state->probes[kind], tina_bytes_of(says.first, says.bytes),
+                    tina_bytes_of(says.then, says.then_bytes));
 }
 
 static void probes_start(void *state_, uint64_t word) {
     (void)word;
     for (uint32_t kind = 0; kind < PROBE_KINDS; kind++)
-        probe_start(tina_sim_current(), state_, (probe_kind)kind);
+        probe_begin(tina_sim_current(), state_, (probe_kind)kind);
 }
 
 static void deadlines_begin(tina_sim *sim, void *state_) {
@@ -145,10 +242,10 @@ static void deadlines_begin(tina_sim *sim, void *state_) {
     server.large_body_count = 0;
     server.requests_max = 0;
     server.backlog = 64;
-    server.idle_timeout_ns = SECOND_NS * (1 + draw(sim, 1, 8));
-    server.header_timeout_ns = SECOND_NS * (1 + draw(sim, 2, 8));
-    server.body_timeout_ns = SECOND_NS * (1 + draw(sim, 3, 8));
-    server.linger_timeout_ns = SECOND_NS * (1 + draw(sim, 4, 3));
+    server.idle_timeout_ns = SECOND_NS * (4 + draw(sim, 1, 8));
+    server.header_timeout_ns = SECOND_NS * (4 + draw(sim, 2, 8));
+    server.body_timeout_ns = SECOND_NS * (4 + draw(sim, 3, 8));
+    server.linger_timeout_ns = SECOND_NS * (4 + draw(sim, 4, 3));
     sim_site_open(sim, &state->site, &server);
     sim_agenda_at(&world->agenda, world->now_ns + SECOND_NS / 20 + draw(sim, 5, SECOND_NS),
                   probes_start, state, 0);
@@ -170,13 +267,26 @@ static bool deadlines_done(tina_sim *sim, void *state_) {
     for (uint32_t i = 0; i < GOOD; i++)
         if (!sim_visitor_is_done(&state->good[i]))
             return false;
-    return state->ended == PROBE_KINDS && sim_site_in_use(sim) == 0;
+    for (uint32_t i = 0; i < PROBE_KINDS; i++)
+        if (!state->probes[i].ended)
+            return false;
+    return sim_site_in_use(sim) == 0;
 }
 
 static void deadlines_check(tina_sim *sim, void *state_) {
     const deadlines_state *state = state_;
     for (uint32_t i = 0; i < GOOD; i++)
         sim_visitor_check(sim, &state->good[i], STUCK_NS);
+}
+
+static void deadlines_end(tina_sim *sim, void *state_) {
+    const deadlines_state *state = state_;
+    uint64_t timeouts = 0;
+    for (uint32_t i = 0; i < tina_sim_shard_count(sim); i++)
+        timeouts += state->site.counters[i]->timeouts;
+    if (timeouts != TIMED_OUT)
+        tina_sim_fail(sim, "http timeouts", "%llu are counted, and not %u",
+                      (unsigned long long)timeouts, TIMED_OUT);
 }
 
 const tina_scenario http_scenario_deadlines = {
@@ -186,9 +296,10 @@ const tina_scenario http_scenario_deadlines = {
     .shards_min = 1,
     .shards_max = SIM_SITE_SHARDS_MAX,
     .settings = SIM_SITE_GENTLE ",net_trickle_ppm=calm",
-    .faults_ns = 60000000000,
+    .faults_ns = 120000000000,
     .state_bytes = sizeof(deadlines_state),
     .begin = deadlines_begin,
     .done = deadlines_done,
     .check = deadlines_check,
+    .end = deadlines_end,
 };

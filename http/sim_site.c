@@ -49,13 +49,14 @@ static const char *path_of(const sim_ask *ask) {
         [SIM_ASK_TEXT] = "text",     [SIM_ASK_ECHO] = "echo",     [SIM_ASK_CHUNKED] = "echo",
         [SIM_ASK_STREAM] = "stream", [SIM_ASK_CHUNKS] = "chunks", [SIM_ASK_FILE] = "files",
         [SIM_ASK_STATIC] = "static", [SIM_ASK_WAIT] = "wait",     [SIM_ASK_EVENTS] = "events",
-        [SIM_ASK_PANIC] = "panic",
+        [SIM_ASK_PANIC] = "panic",   [SIM_ASK_SIP] = "sip",       [SIM_ASK_CALL] = "call",
     };
     return paths[ask->kind];
 }
 
 static bool has_body(const sim_ask *ask) {
-    return ask->kind == SIM_ASK_ECHO || ask->kind == SIM_ASK_CHUNKED || ask->kind == SIM_ASK_STREAM;
+    return ask->kind == SIM_ASK_ECHO || ask->kind == SIM_ASK_CHUNKED ||
+           ask->kind == SIM_ASK_STREAM || ask->kind == SIM_ASK_SIP;
 }
 
 sim_ask sim_ask_draw(tina_sim *sim, sim_site *site, uint32_t bytes) {
@@ -83,7 +84,8 @@ static uint32_t chunks_write(const sim_ask *ask, uint8_t *out) {
 }
 
 uint32_t sim_ask_write(const sim_ask *ask, uint8_t out[SIM_ASK_BYTES_MAX]) {
-    TINA_ASSERT(ask->bytes <= SIM_ASK_BYTES_MAX / 4);
+    TINA_ASSERT(!has_body(ask) || ask->bytes <= SIM_ASK_BYTES_MAX / 4 ||
+                (ask->kind != SIM_ASK_CHUNKED && ask->bytes <= SIM_ASK_BYTES_MAX - 1024));
     size_t used = tina_format((char *)out, SIM_ASK_BYTES_MAX, "%s /%s/%u?id=%u&ms=%u HTTP/1.1\r\n",
                               has_body(ask) ? "POST" : "GET", path_of(ask),
                               ask->kind == SIM_ASK_FILE ? ask->bytes % FILES : ask->bytes, ask->id,
@@ -173,6 +175,24 @@ static bool piece_write(progress *now, http_response *response) {
     return true;
 }
 
+// Its first piece is written, and what follows is read a while later.
+static http_step sipped(http_request *request, http_response *response) {
+    return http_body_ended(request) ? http_end(response) : http_read(response, stream_on);
+}
+
+static http_step sip_on(http_request *request, http_response *response) {
+    tina_bytes piece = http_body(request);
+    if (!http_write(response, piece.data, piece.bytes))
+        return http_stream(response, sip_on);
+    return http_wait(response, sipped, progress_of(request)->pause_ns);
+}
+
+static http_step sip(http_request *request, http_response *response) {
+    (void)request;
+    http_stream_begin(response, 200, "text/plain", HTTP_BYTES_UNKNOWN);
+    return http_read(response, sip_on);
+}
+
 static http_step chunks(http_request *request, http_response *response) {
     progress *now = progress_of(request);
     if (!now->begun)
@@ -206,6 +226,19 @@ static http_step waited(http_request *request, http_response *response) {
 
 static http_step wait(http_request *request, http_response *response) {
     return http_wait(response, waited, progress_of(request)->pause_ns);
+}
+
+static http_step called(http_request *request, http_response *response) {
+    const tina_message *m = http_message(request);
+    bool timed_out = m && m->tag == TINA_CALL_FAILED && m->call.failure == TINA_CALL_TIMED_OUT;
+    return timed_out ? text(request, response) : http_text(response, 500, "another end\n");
+}
+
+static http_step call(http_request *request, http_response *response) {
+    tina_ctx *ctx = http_ctx(request);
+    tina_handle mute = site_of()->auditors[tina_shard_number(ctx)];
+    tina_effect effect = tina_call(ctx, mute, 1, NULL, 0, progress_of(request)->pause_ns);
+    return http_call(response, effect, called);
 }
 
 static uint8_t static_text[STATIC_BYTES];
@@ -253,6 +286,8 @@ static const http_route routes[] = {
     {.method = HTTP_GET, .pattern = "/static/:bytes", .handler = unchanging},
     {.method = HTTP_GET, .pattern = "/wait/:bytes", .handler = wait, STATE},
     {.method = HTTP_GET, .pattern = "/events/:bytes", .handler = events, STATE},
+    {.method = HTTP_POST, .pattern = "/sip/:bytes", .handler = sip, .streamed = true, STATE},
+    {.method = HTTP_GET, .pattern = "/call/:bytes", .handler = call, STATE},
     {.method = HTTP_GET, .pattern = "/panic/:bytes", .handler = panic, STATE},
     {.method = HTTP_GET, .pattern = "/live", .handler = http_answer_live},
     {.method = HTTP_GET, .pattern = "/ready", .handler = http_answer_ready},
@@ -265,6 +300,7 @@ static tina_effect auditor_init(tina_ctx *ctx, void *self, tina_bytes args) {
     (void)self;
     (void)args;
     site_of()->counters[tina_shard_number(ctx)] = http_count(ctx);
+    site_of()->auditors[tina_shard_number(ctx)] = tina_self(ctx);
     return tina_receive();
 }
 

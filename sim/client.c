@@ -281,6 +281,8 @@ sim_client *sim_client_start(sim_net *net, uint32_t host, const sim_client_plan 
     bytes_add(&c->out, plan->data, plan->bytes);
     connect_again(c);
     step_plan(c);
+    if (plan->reads_after_ns)
+        wait_until(c, &c->read_ns, plan->reads_after_ns);
     if (plan->leaves_ns)
         sim_agenda_at(&world->agenda, world->now_ns + plan->leaves_ns, leave_late, c, 0);
     if (plan->timeout_ns)

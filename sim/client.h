@@ -42,6 +42,7 @@ typedef struct sim_client_plan {
     uint64_t slow_step_ns;
 
     bool never_reads;
+    uint64_t reads_after_ns; // after its start: nothing before
     uint32_t read_bytes; // at a time; 0: what there is
     uint64_t read_ns;    // between two reads
     uint64_t kept_max;   // bytes kept of what it receives; 0: all
