@@ -26,9 +26,10 @@ typedef enum probe_kind {
     PROBE_HEAD_DRIPS,
     PROBE_HEAD_LATE,      // after some silence
     PROBE_HEAD_SECOND,    // the next one's, some time after an answer
-    PROBE_HEAD_PIPELINED, // the next one's, which came with the first
+    PROBE_HEAD_PIPELINED, // the next one's, which came with the end of the first
     PROBE_BODY_STOPS,
     PROBE_BODY_STOPS_LATE, // after some more of it has come
+    PROBE_BODY_SECOND,     // the next one's, which came with the end of the first
     PROBE_BODY_DRIPS,
     PROBE_BODY_TOO_SLOW, // at half of body_rate
     PROBE_BODY_MOVES,    // at twice body_rate: is answered
@@ -45,7 +46,7 @@ typedef enum probe_kind {
     PROBE_KINDS,
 } probe_kind;
 
-#define TIMED_OUT 13u // of these
+#define TIMED_OUT 14u // of these
 
 typedef struct deadlines_state {
     sim_site site;
@@ -101,8 +102,12 @@ static void head_script(tina_sim *sim, deadlines_state *state, probe_kind kind, 
         return;
     }
     if (kind == PROBE_HEAD_PIPELINED) {
-        memcpy(says->first + says->bytes, head, part);
-        says->bytes += part;
+        uint32_t end = says->bytes;
+        says->bytes = 1 + draw(sim, 15, end - 1);
+        says->then_bytes = end - says->bytes + part;
+        memcpy(says->then, head + says->bytes, end - says->bytes);
+        memcpy(says->then + end - says->bytes, head, part);
+        probe->then_ns = header_ns / 2;
     } else {
         says->bytes = kind == PROBE_HEAD_LATE ? 0 : says->bytes;
         memcpy(says->then, head, part);
@@ -112,6 +117,25 @@ static void head_script(tina_sim *sim, deadlines_state *state, probe_kind kind, 
     probe->statuses = kind == PROBE_HEAD_LATE ? "408" : "200 408";
 }
 
+// Moves what follows the first `bytes` to what is sent later.
+static void later(sim_probe *probe, script *says, uint32_t bytes, uint64_t then_ns) {
+    says->then_bytes = says->bytes - bytes;
+    memcpy(says->then, says->first + bytes, says->then_bytes);
+    says->bytes = bytes;
+    probe->then_ns = then_ns;
+}
+
+static void second_body_script(deadlines_state *state, script *says, uint32_t head) {
+    sim_probe *probe = &state->probes[PROBE_BODY_SECOND];
+    uint8_t second[SIM_ASK_BYTES_MAX];
+    probe->asks[1] = ask_make(state, SIM_ASK_ECHO, BODY_BYTES, 0);
+    uint32_t part = sim_ask_write(&probe->asks[1], second) - BODY_BYTES + 10;
+    memcpy(says->first + says->bytes, second, part);
+    says->bytes += part;
+    later(probe, says, head + BODY_BYTES / 2, state->site.server.body_timeout_ns / 8 * 7);
+    probe->statuses = "200 408";
+}
+
 // As body_rate is 64 bytes a second, and what has come counts in whole seconds of it.
 static void body_script(tina_sim *sim, deadlines_state *state, probe_kind kind, script *says) {
     sim_probe *probe = &state->probes[kind];
@@ -119,7 +143,7 @@ static void body_script(tina_sim *sim, deadlines_state *state, probe_kind kind, 
     bool held_up = kind == PROBE_BODY_HELD_UP;
     probe->asks[0] = ask_make(state, held_up ? SIM_ASK_SIP : SIM_ASK_ECHO, BODY_BYTES,
                               (uint32_t)(2 * body_ns / 1000000));
-    probe->asks[0].closes = true;
+    probe->asks[0].closes = kind != PROBE_BODY_SECOND;
     says->bytes = sim_ask_write(&probe->asks[0], says->first);
     uint32_t head = says->bytes - BODY_BYTES;
     uint64_t moves_ns = BODY_BYTES * SECOND_NS / 128;
@@ -127,10 +151,10 @@ static void body_script(tina_sim *sim, deadlines_state *state, probe_kind kind, 
     if (kind == PROBE_BODY_STOPS) {
         says->bytes = head + draw(sim, 12, 20);
     } else if (kind == PROBE_BODY_STOPS_LATE) {
-        says->bytes = head;
-        says->then_bytes = BODY_BYTES / 2;
-        memcpy(says->then, says->first + head, says->then_bytes);
-        probe->then_ns = body_ns / 2;
+        says->bytes = head + BODY_BYTES / 2;
+        later(probe, says, head, body_ns / 2);
+    } else if (kind == PROBE_BODY_SECOND) {
+        second_body_script(state, says, head);
     } else if (kind == PROBE_BODY_DRIPS) {
         slowly(probe, head, 1, body_ns / 8);
     } else if (kind == PROBE_BODY_TOO_SLOW) {
@@ -140,7 +164,8 @@ static void body_script(tina_sim *sim, deadlines_state *state, probe_kind kind, 
         slowly(probe, head, 16, SECOND_NS / 8);
         ends(probe, "200", moves_ns - SECOND_NS, moves_ns);
     } else {
-        ends(probe, "200", 2 * body_ns, 2 * body_ns);
+        later(probe, says, head + BODY_BYTES / 2, 2 * body_ns + SECOND_NS);
+        ends(probe, "200", 0, 0);
     }
 }
 
@@ -197,6 +222,7 @@ static void probe_begin(tina_sim *sim, deadlines_state *state, probe_kind kind) 
         "next head stops",
         "body stops",
         "body stops later",
+        "second body stops",
         "body drips",
         "body too slow",
         "body moves",
