@@ -9,5 +9,6 @@ const tina_scenario *const http_scenarios[] = {
     &http_scenario_keepalive,
     &http_scenario_slowloris,
     &http_scenario_vanish,
+    &http_scenario_writes,
     NULL,
 };

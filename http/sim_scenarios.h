@@ -17,6 +17,7 @@ extern const tina_scenario http_scenario_idle;
 extern const tina_scenario http_scenario_keepalive;
 extern const tina_scenario http_scenario_slowloris;
 extern const tina_scenario http_scenario_vanish;
+extern const tina_scenario http_scenario_writes;
 
 // All of them; the last is NULL.
 extern const tina_scenario *const http_scenarios[];
