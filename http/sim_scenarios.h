@@ -15,6 +15,7 @@ extern const tina_scenario http_scenario_deadlines;
 extern const tina_scenario http_scenario_drain;
 extern const tina_scenario http_scenario_idle;
 extern const tina_scenario http_scenario_keepalive;
+extern const tina_scenario http_scenario_limits;
 extern const tina_scenario http_scenario_slowloris;
 extern const tina_scenario http_scenario_vanish;
 extern const tina_scenario http_scenario_writes;

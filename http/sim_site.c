@@ -358,6 +358,10 @@ static void spec_trim(tina_spec *spec, uint32_t buffer_bytes) {
     spec->log_bytes = 8192;
 }
 
+static void number_default(uint32_t *field, uint32_t value) {
+    *field = *field ? *field : value;
+}
+
 void sim_site_open(tina_sim *sim, sim_site *site, const http_server *server) {
     char sentence[TINA_SENTENCE_BYTES] = "";
     site->server = *server;
@@ -370,11 +374,11 @@ void sim_site_open(tina_sim *sim, sim_site *site, const http_server *server) {
     site->server.type_count = 1;
     site->server.children = auditor_child;
     site->server.child_count = 1;
-    site->server.target_bytes = 128;
-    site->server.head_bytes = 1200;
-    site->server.field_count = 8;
-    site->server.body_limit = 8192;
-    site->server.response_bytes = 8192;
+    number_default(&site->server.target_bytes, 128);
+    number_default(&site->server.head_bytes, 1200);
+    number_default(&site->server.field_count, 8);
+    number_default(&site->server.body_limit, 8192);
+    number_default(&site->server.response_bytes, 8192);
     if (!http_server_spec(&site->server, &sim_site_program, sentence))
         tina_sim_fail(sim, "site", "%s", sentence);
     site->server = sim_site_program.server;
