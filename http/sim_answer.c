@@ -37,6 +37,8 @@ static void field_read(sim_answer *self, const char *line, const char *end) {
         self->length = number_of(value, end, 10);
     else if (field_is(line, end, "transfer-encoding", &value))
         self->chunked = (size_t)(end - value) == 7 && memcmp(value, "chunked", 7) == 0;
+    else if (field_is(line, end, "retry-after", &value))
+        self->retries = number_of(value, end, 10) > 0;
     else if (field_is(line, end, "connection", &value))
         self->closes = (size_t)(end - value) == 5 && memcmp(value, "close", 5) == 0;
 }

@@ -26,8 +26,10 @@ typedef struct sim_probe {
     // Set by the scenario. All in nanoseconds of virtual time.
     const char *name;
     sim_ask asks[SIM_PROBE_ASKS]; // whose answers it can hear, in order
-    const char *statuses;         // of the whole answers that it must hear, as in "200 408"
+    const char *statuses;         // of the whole answers that it must hear, as in "200 408"; NULL:
+                                  // any
     bool closed;                  // the last of these, and no other, says Connection: close
+    bool retries;                 // ... and Retry-After
     bool cut;                     // there follows the beginning of one more, which never ends
     bool not_connected;           // instead of all this: nobody accepts it
     uint64_t then_ns;             // since its start: when it sends `then`; 0: it does not
@@ -43,6 +45,7 @@ typedef struct sim_probe {
     uint64_t since_ns;
     uint64_t heard_ns; // when anything last came
     sim_client_result result;
+    uint32_t status; // of the last whole answer
     bool ended;
 } sim_probe;
 
