@@ -58,7 +58,7 @@ static void answers_check(sim_probe *self) {
     else if (self->statuses && self->retries != retries)
         tina_sim_fail(tina_sim_current(), "http probe", "%s: of Retry-After it heard %d",
                       self->name, (int)retries);
-    else if (self->closed && closed != 1)
+    else if ((self->closed && closed != 1) || (self->open && closed != 0))
         tina_sim_fail(tina_sim_current(), "http probe",
                       "%s: another answer than the last says that it is, or that does not (%x)",
                       self->name, closed);

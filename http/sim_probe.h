@@ -29,6 +29,7 @@ typedef struct sim_probe {
     const char *statuses;         // of the whole answers that it must hear, as in "200 408"; NULL:
                                   // any
     bool closed;                  // the last of these, and no other, says Connection: close
+    bool open;                    // no answer says Connection: close
     bool retries;                 // ... and Retry-After
     bool cut;                     // there follows the beginning of one more, which never ends
     bool not_connected;           // instead of all this: nobody accepts it
