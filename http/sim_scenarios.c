@@ -9,6 +9,7 @@ const tina_scenario *const http_scenarios[] = {
     &http_scenario_idle,
     &http_scenario_keepalive,
     &http_scenario_limits,
+    &http_scenario_ready,
     &http_scenario_slowloris,
     &http_scenario_vanish,
     &http_scenario_writes,
