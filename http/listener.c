@@ -102,10 +102,10 @@ static int32_t listen_begin(tina_ctx *ctx, listener *self, http_program *program
     return 0;
 }
 
-// Not before there is something to wait for.
+// It hears that the server drains before any connection of the shard does, for all of them.
 static tina_effect absent(listener *self) {
     self->state = LISTENER_ABSENT;
-    return self->shard->program->server.lame_duck_ns > 0 ? tina_receive() : tina_done();
+    return tina_receive();
 }
 
 static tina_effect accept_next(tina_ctx *ctx, listener *self) {
