@@ -20,7 +20,7 @@ typedef struct sim_answer {
     uint32_t id; // 0: it says none
     bool closes;
     bool chunked;
-    bool retries; // says Retry-After
+    bool retries;    // says Retry-After
     uint64_t length; // Content-Length
     uint64_t head_bytes;
     uint64_t bytes; // the whole response, when it is whole

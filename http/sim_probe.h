@@ -33,8 +33,8 @@ typedef struct sim_probe {
     bool retries;                 // ... and Retry-After
     bool cut;                     // there follows the beginning of one more, which never ends
     bool not_connected;           // instead of all this: nobody accepts it
-    uint64_t then_ns;             // since its start: when it sends `then`; 0: it does not
-    uint64_t least_ns;            // its end, since it was connected, or since it sent `then`
+    uint64_t then_ns;  // since its start: when it sends `then`, which may be empty; 0: it does not
+    uint64_t least_ns; // its end, since it was connected, or since it sent `then`
     uint64_t most_ns;
     sim_client_plan plan; // how it sends and reads; its bytes, calls and address are the probe's
     void (*told)(struct sim_probe *self); // at its end; or NULL

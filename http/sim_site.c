@@ -46,10 +46,11 @@ uint8_t sim_ask_body_at(const sim_ask *ask, uint32_t at) {
 
 static const char *path_of(const sim_ask *ask) {
     static const char *const paths[] = {
-        [SIM_ASK_TEXT] = "text",     [SIM_ASK_ECHO] = "echo",     [SIM_ASK_CHUNKED] = "echo",
-        [SIM_ASK_STREAM] = "stream", [SIM_ASK_CHUNKS] = "chunks", [SIM_ASK_FILE] = "files",
-        [SIM_ASK_STATIC] = "static", [SIM_ASK_WAIT] = "wait",     [SIM_ASK_EVENTS] = "events",
-        [SIM_ASK_PANIC] = "panic",   [SIM_ASK_SIP] = "sip",       [SIM_ASK_CALL] = "call",
+        [SIM_ASK_TEXT] = "text",         [SIM_ASK_ECHO] = "echo",     [SIM_ASK_CHUNKED] = "echo",
+        [SIM_ASK_STREAM] = "stream",     [SIM_ASK_CHUNKS] = "chunks", [SIM_ASK_FILE] = "files",
+        [SIM_ASK_STATIC] = "static",     [SIM_ASK_WAIT] = "wait",     [SIM_ASK_EVENTS] = "events",
+        [SIM_ASK_PANIC] = "panic",       [SIM_ASK_SIP] = "sip",       [SIM_ASK_CALL] = "call",
+        [SIM_ASK_STUBBORN] = "stubborn",
     };
     return paths[ask->kind];
 }
@@ -228,15 +229,25 @@ static http_step wait(http_request *request, http_response *response) {
     return http_wait(response, waited, progress_of(request)->pause_ns);
 }
 
+static http_step stubborn(http_request *request, http_response *response) {
+    progress *now = progress_of(request);
+    bool over = now->begun && http_message(request) == NULL;
+    now->begun = true;
+    return over ? text(request, response) : http_wait(response, stubborn, now->pause_ns);
+}
+
+// A drain cancels what is called.
 static http_step called(http_request *request, http_response *response) {
     const tina_message *m = http_message(request);
-    bool timed_out = m && m->tag == TINA_CALL_FAILED && m->call.failure == TINA_CALL_TIMED_OUT;
-    return timed_out ? text(request, response) : http_text(response, 500, "another end\n");
+    bool ended =
+        m && m->tag == TINA_CALL_FAILED &&
+        m->call.failure == (site_of()->draining ? TINA_CALL_CANCELED : TINA_CALL_TIMED_OUT);
+    return ended ? text(request, response) : http_text(response, 500, "another end\n");
 }
 
 static http_step call(http_request *request, http_response *response) {
     tina_ctx *ctx = http_ctx(request);
-    tina_handle mute = site_of()->auditors[tina_shard_number(ctx)];
+    tina_handle mute = site_of()->mutes[tina_shard_number(ctx)];
     tina_effect effect = tina_call(ctx, mute, 1, NULL, 0, progress_of(request)->pause_ns);
     return http_call(response, effect, called);
 }
@@ -288,35 +299,53 @@ static const http_route routes[] = {
     {.method = HTTP_GET, .pattern = "/events/:bytes", .handler = events, STATE},
     {.method = HTTP_POST, .pattern = "/sip/:bytes", .handler = sip, .streamed = true, STATE},
     {.method = HTTP_GET, .pattern = "/call/:bytes", .handler = call, STATE},
+    {.method = HTTP_GET, .pattern = "/stubborn/:bytes", .handler = stubborn, STATE},
     {.method = HTTP_GET, .pattern = "/panic/:bytes", .handler = panic, STATE},
     {.method = HTTP_GET, .pattern = "/live", .handler = http_answer_live},
     {.method = HTTP_GET, .pattern = "/ready", .handler = http_answer_ready},
     {.method = HTTP_GET, .pattern = "/files/*name", .directory = "/files"},
 };
 
-// An isolate of the site's own on each shard, which says where its counters are.
+// Isolates of the site's own on each shard: one that says where its counters are, and one that
+// nobody supervises, so that it lasts as long as connections do, and which answers no call.
 
-static tina_effect auditor_init(tina_ctx *ctx, void *self, tina_bytes args) {
-    (void)self;
-    (void)args;
-    site_of()->counters[tina_shard_number(ctx)] = http_count(ctx);
-    site_of()->auditors[tina_shard_number(ctx)] = tina_self(ctx);
-    return tina_receive();
-}
-
-static tina_effect auditor_handle(tina_ctx *ctx, void *self, const tina_message *m) {
+static tina_effect quiet_handle(tina_ctx *ctx, void *self, const tina_message *m) {
     (void)ctx;
     (void)self;
     return m->tag == TINA_SHUTDOWN ? tina_done() : tina_receive();
 }
 
+static tina_effect mute_init(tina_ctx *ctx, void *self, tina_bytes args) {
+    (void)ctx;
+    (void)self;
+    (void)args;
+    return tina_receive();
+}
+
+static const tina_isolate_type mute_type = {
+    .name = "mute",
+    .init = mute_init,
+    .handle = quiet_handle,
+    .struct_bytes = 8,
+};
+
+static tina_effect auditor_init(tina_ctx *ctx, void *self, tina_bytes args) {
+    tina_handle *mute = &site_of()->mutes[tina_shard_number(ctx)];
+    (void)self;
+    (void)args;
+    site_of()->counters[tina_shard_number(ctx)] = http_count(ctx);
+    if (!tina_lives(ctx, *mute))
+        (void)tina_spawn(ctx, &mute_type, tina_bytes_of(NULL, 0), mute);
+    return tina_receive();
+}
+
 static const tina_isolate_type auditor_type = {
     .name = "auditor",
     .init = auditor_init,
-    .handle = auditor_handle,
+    .handle = quiet_handle,
     .struct_bytes = 8,
 };
-static const tina_type_slots auditor_slots[] = {{&auditor_type, 1}};
+static const tina_type_slots own_slots[] = {{&auditor_type, 1}, {&mute_type, 1}};
 static const tina_child auditor_child[] = {{.type = &auditor_type}};
 
 // The site.
@@ -370,8 +399,8 @@ void sim_site_open(tina_sim *sim, sim_site *site, const http_server *server) {
     site->server.shards = tina_sim_shard_count(sim);
     site->server.routes = (http_routes){routes, sizeof routes / sizeof routes[0]};
     site->server.route_groups = (http_route_groups){groups, 1};
-    site->server.types = auditor_slots;
-    site->server.type_count = 1;
+    site->server.types = own_slots;
+    site->server.type_count = 2;
     site->server.children = auditor_child;
     site->server.child_count = 1;
     number_default(&site->server.target_bytes, 128);

@@ -44,7 +44,8 @@ typedef enum sim_ask_kind {
     SIM_ASK_KINDS,
     SIM_ASK_PANIC, // the handler crashes: 500 or no answer, and the connection ends
     SIM_ASK_SIP, // the body comes back; after its first piece the handler reads nothing for wait_ms
-    SIM_ASK_CALL, // after a call that nobody answers for `wait_ms`
+    SIM_ASK_CALL,     // after a call that nobody answers for `wait_ms`
+    SIM_ASK_STUBBORN, // after `wait_ms`, whatever its handler is told meanwhile
 } sim_ask_kind;
 
 typedef struct sim_ask {
@@ -61,7 +62,7 @@ typedef struct sim_site {
     tina_address address;
     uint32_t hosts[SIM_SITE_HOSTS];
     const http_counters *counters[SIM_SITE_SHARDS_MAX]; // NULL until the shard has begun
-    tina_handle auditors[SIM_SITE_SHARDS_MAX];          // who answer no call
+    tina_handle mutes[SIM_SITE_SHARDS_MAX];             // who answer no call
     uint64_t panics;                                    // of SIM_ASK_PANIC
     uint32_t next_id;
     bool draining; // the scenario has ended the server
