@@ -21,6 +21,7 @@
 #define STRUCK_MAX (1u << 20)
 
 uint32_t sim_run_cpu_s = SIM_RUN_CPU_S;
+static uint64_t *child_events;
 
 struct sim_attempt {
     sim_outcome outcome;
@@ -45,6 +46,7 @@ void sim_outcome_run(const sim_plan *plan, void (*trace)(void *, const tina_sim_
     uint64_t begin_ns = cpu_ns();
     options.trace = trace;
     options.trace_where = where;
+    options.events_seen = child_events;
     *outcome = (sim_outcome){0};
     outcome->ran = tina_simulate(plan->scenario, &options, &report, sentence);
     outcome->cpu_ns = cpu_ns() - begin_ns;
@@ -65,6 +67,27 @@ void sim_outcome_run(const sim_plan *plan, void (*trace)(void *, const tina_sim_
     tina_sim_report_end(&report);
 }
 
+static bool is_done_without(const sim_plan *plan, bool calm) {
+    const uint64_t none = 0;
+    sim_plan control = *plan;
+    sim_outcome outcome;
+    tina_sim_settings settings;
+    char sentence[TINA_SENTENCE_BYTES];
+    control.kept = (uint64_t *)&none;
+    control.kept_count = 0;
+    control.calm = calm;
+    control.events_max = 0;
+    if (calm && sim_plan_settings(plan, &settings, sentence))
+        snprintf(control.set, sizeof control.set, "load_permille=%llu",
+                 (unsigned long long)settings.load_permille);
+    sim_outcome_run(&control, NULL, NULL, &outcome);
+    return outcome.ran && !outcome.failed;
+}
+
+bool sim_plan_is_patient(const sim_plan *plan) {
+    return is_done_without(plan, false) || is_done_without(plan, true);
+}
+
 sim_attempt *sim_attempt_open(void) {
     void *memory = mmap(NULL, sizeof(sim_attempt), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -80,6 +103,10 @@ int sim_child_stderr(void) {
     int fd = memfd_create("stderr", MFD_CLOEXEC);
     TINA_ASSERT(fd >= 0);
     return fd;
+}
+
+void sim_child_count(uint64_t *events) {
+    child_events = events;
 }
 
 void sim_child_begin(int stderr_fd) {
@@ -105,7 +132,6 @@ typedef struct attempt_watch {
 static void event_watch(void *watch_, const tina_sim_event_view *event) {
     const attempt_watch *watch = watch_;
     sim_attempt *attempt = watch->attempt;
-    attempt->events = event->number + 1;
     const char *begin = strstr(event->line, " BEGIN shards=");
     if (begin)
         attempt->shards = (uint32_t)strtoul(begin + sizeof " BEGIN shards=" - 1, NULL, 10);
@@ -157,6 +183,7 @@ void sim_attempt_run(sim_attempt *attempt, const sim_plan *plan, bool watched,
     TINA_ASSERT(child >= 0);
     if (child == 0) {
         sim_child_begin(stderr_fd);
+        sim_child_count(&attempt->events);
         attempt_child(attempt, plan, &watch);
         _exit(0);
     }
@@ -195,7 +222,7 @@ static void line_copy(char *out, size_t capacity, const char *text, const char *
 
 static void signal_name(char *out, size_t capacity, int status) {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
-        snprintf(out, capacity, "no end");
+        snprintf(out, capacity, SIM_NO_END);
     else if (WIFSIGNALED(status))
         snprintf(out, capacity, "SIG%s", sigabbrev_np(WTERMSIG(status)));
     else

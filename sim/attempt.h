@@ -28,6 +28,8 @@ typedef struct sim_outcome {
     uint32_t struck_count; // sim_attempt: of sim_attempt_struck
 } sim_outcome;
 
+#define SIM_NO_END "no end" // the checker of a run that took too long
+
 // CPU time after which a run is said to have no end. Set before the first run.
 #define SIM_RUN_CPU_S 60u
 extern uint32_t sim_run_cpu_s;
@@ -35,6 +37,10 @@ extern uint32_t sim_run_cpu_s;
 // sim_outcome_run runs a plan in this process. trace may be NULL.
 void sim_outcome_run(const sim_plan *plan, void (*trace)(void *, const tina_sim_event_view *),
                      void *where, sim_outcome *outcome);
+
+// sim_plan_is_patient returns whether a world like the plan's, without a fault, is done in time; in
+// this process.
+bool sim_plan_is_patient(const sim_plan *plan);
 
 // Shared between this process and the one of the run; sim_attempt_open maps it, once for many runs.
 typedef struct sim_attempt sim_attempt;
@@ -54,7 +60,9 @@ const uint64_t *sim_attempt_struck(const sim_attempt *attempt);
 
 // For processes that make several runs (search.c): what the child does first, with stderr going to
 // a file of its own; the clock of one run; and what its death, by wait's status, says.
+// sim_child_count makes the process's runs count their events in *events as they go.
 int sim_child_stderr(void);
+void sim_child_count(uint64_t *events);
 void sim_child_begin(int stderr_fd);
 void sim_child_limit(void);
 void sim_outcome_of_death(sim_outcome *outcome, int status, int stderr_fd);

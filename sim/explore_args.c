@@ -28,6 +28,7 @@ const char sim_explore_help[] =
     "  --shards N             default: drawn\n"
     "  --fill N               the byte that memory holds before it is written (default 0)\n"
     "  --from NS, --until NS  faults strike between them only, in virtual time\n"
+    "  --patience NS          so long after faults have stopped it must be done\n"
     "  --keep D,...|@FILE     only these decisions strike; none: no fault does\n"
     "what is done\n"
     "  (by default)           each seed once; failures are shrunk and the exit code is 1\n"

@@ -20,7 +20,7 @@ static bool is_same_site(const sim_failure *a, const sim_failure *b) {
     return a->scenario == b->scenario && strcmp(a->outcome.checker, b->outcome.checker) == 0;
 }
 
-// Of those that died the events are not known. Among equals the lowest number, whoever came first.
+// Among equals the lowest number, whoever came first.
 static bool is_shorter(const sim_failure *a, const sim_failure *b) {
     return a->outcome.events < b->outcome.events ||
            (a->outcome.events == b->outcome.events && a->number < b->number);
@@ -109,7 +109,7 @@ static void settings_add(failure_text *text, const sim_plan *plan) {
 static void shrunk_add(failure_text *text, const sim_telling *telling, sim_plan *plan,
                        const sim_outcome *outcome) {
     sim_shrunk shrunk;
-    const sim_shrink_limits limits = {.seconds = telling->shrink_s};
+    const sim_shrink_limits limits = {.seconds = telling->shrink_s, .jobs = telling->jobs};
     sim_shrink(plan, outcome->checker, &limits, &shrunk);
     if (!shrunk.repeats) {
         text_add(text, "It does not fail again in the same way, so it is not shrunk; --verify with "
@@ -118,12 +118,15 @@ static void shrunk_add(failure_text *text, const sim_telling *telling, sim_plan 
     }
     text_add(text,
              "shrunk from %llu events to %llu and from %u decision%s to %u on %u shard%s, in %u "
-             "runs; %s:\n",
+             "runs",
              (unsigned long long)shrunk.events_before, (unsigned long long)shrunk.events,
              shrunk.struck_before, shrunk.struck_before == 1 ? "" : "s", shrunk.struck,
-             shrunk.outcome.shards, shrunk.outcome.shards == 1 ? "" : "s", shrunk.runs,
+             shrunk.outcome.shards, shrunk.outcome.shards == 1 ? "" : "s", shrunk.runs);
+    if (shrunk.sought)
+        text_add(text, " and %llu of other seeds", (unsigned long long)shrunk.sought);
+    text_add(text, "; %s:\n",
              shrunk.minimal ? "1-minimal: without any one of its decisions, settings or shards it "
-                              "does not fail"
+                              "does not fail so soon"
                             : "not proven 1-minimal");
     command_add(text, telling, plan);
     text_add(text, "it then says: %s\n", shrunk.outcome.sentence);

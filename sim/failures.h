@@ -36,6 +36,7 @@ typedef struct sim_telling {
     const char *directory; // for a file each; or NULL
     bool shrink;
     uint32_t shrink_s; // at most; 0: as sim_shrink has it
+    uint32_t jobs;     // of sim_shrink
 } sim_telling;
 
 // sim_failure_print writes what failed and the commands that replay it, to stdout and to a file.

@@ -58,6 +58,10 @@ static const char *until_read(sim_plan *plan, const char *value) {
     return sim_number_read(value, &plan->faults_until_ns) ? NULL : "a number of ns";
 }
 
+static const char *patience_read(sim_plan *plan, const char *value) {
+    return sim_number_read(value, &plan->liveness_ns) ? NULL : "a number of ns";
+}
+
 static const char *calm_read(sim_plan *plan, const char *value) {
     (void)value;
     plan->calm = true;
@@ -155,7 +159,7 @@ static const plan_option options[] = {
     {"--calm", false, calm_read}, {"--schedule", true, schedule_read},
     {"--fill", true, fill_read},  {"--shards", true, shards_read},
     {"--from", true, from_read},  {"--until", true, until_read},
-    {"--keep", true, keep_read},
+    {"--keep", true, keep_read},  {"--patience", true, patience_read},
 };
 
 static const plan_option *option_find(const char *name) {
@@ -251,6 +255,7 @@ size_t sim_plan_print(const sim_plan *plan, const char *kept_file, char *out, si
     number_print(&text, "--fill", plan->fill);
     number_print(&text, "--from", plan->faults_from_ns);
     number_print(&text, "--until", plan->faults_until_ns);
+    number_print(&text, "--patience", plan->liveness_ns);
     if (plan->kept) {
         word_print(&text, "--keep", kept_file ? kept_file : "");
         size_t left = text.bytes < capacity ? capacity - text.bytes : 0;
@@ -277,6 +282,12 @@ bool sim_plan_settings(const sim_plan *plan, tina_sim_settings *settings,
                        char sentence[TINA_SENTENCE_BYTES]) {
     return base_settings(plan, plan->calm, settings, sentence) &&
            (!plan->set[0] || tina_sim_settings_set(settings, plan->set, sentence));
+}
+
+uint64_t sim_plan_liveness_ns(const sim_plan *plan) {
+    return plan->liveness_ns             ? plan->liveness_ns
+           : plan->scenario->liveness_ns ? plan->scenario->liveness_ns
+                                         : TINA_SIM_LIVENESS_NS;
 }
 
 // What must be set so that base becomes settings.
@@ -348,6 +359,8 @@ tina_sim_options sim_plan_options(const sim_plan *plan) {
         .fill = plan->fill,
         .faults_from_ns = plan->faults_from_ns,
         .faults_until_ns = plan->faults_until_ns,
+        .liveness_ns = plan->liveness_ns,
+        .events_max = plan->events_max,
         .kept = plan->kept,
         .kept_count = plan->kept_count,
     };

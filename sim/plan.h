@@ -15,6 +15,7 @@ extern "C" {
 #endif
 
 #define SIM_PLAN_SET_BYTES 4096u
+#define SIM_LIVENESS       "liveness" // the checker of what is not done in time
 
 // All zero with a scenario: seed 0 as it is drawn. Owns `kept`.
 typedef struct sim_plan {
@@ -25,6 +26,8 @@ typedef struct sim_plan {
     uint32_t shards; // 0: drawn
     uint64_t faults_from_ns;
     uint64_t faults_until_ns;
+    uint64_t liveness_ns; // 0: the scenario's
+    uint64_t events_max;  // 0: all; no word of it is printed
     uint64_t *kept; // NULL: all strike
     uint32_t kept_count;
     char set[SIM_PLAN_SET_BYTES]; // as tina_sim_settings_set reads it
@@ -58,6 +61,9 @@ size_t sim_plan_print_kept(const sim_plan *plan, char *out, size_t capacity);
 // when the scenario's or the plan's make no sense.
 bool sim_plan_settings(const sim_plan *plan, tina_sim_settings *settings,
                        char sentence[TINA_SENTENCE_BYTES]);
+
+// sim_plan_liveness_ns returns how long after faults have stopped a run of the plan must be done.
+uint64_t sim_plan_liveness_ns(const sim_plan *plan);
 
 // sim_plan_set makes settings those of the plan, by the shorter of what differs from the seed's
 // and from a calm world's.

@@ -86,6 +86,7 @@ typedef struct sim_record {
     sim_event *last; // SIM_EVENTS_KEPT of them; event n is at n % SIM_EVENTS_KEPT
     uint64_t *marks; // the hash after every SIM_MARK_EVENTS events
     uint32_t mark_capacity;
+    uint64_t *seen; // count as it goes, for who outlives the process; or NULL
     void (*on_event)(void *where, uint64_t number, const sim_event *event); // trace, or NULL
     void *where;
 } sim_record;
@@ -107,6 +108,8 @@ static inline void sim_record_add(sim_record *record, const sim_event *event) {
         record->on_event(record->where, record->count, event);
     if ((++record->count & (SIM_MARK_EVENTS - 1)) == 0)
         sim_record_mark(record);
+    if (record->seen)
+        *record->seen = record->count;
 }
 
 // sim_hash_bytes returns a hash of bytes, alike on all machines.

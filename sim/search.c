@@ -23,6 +23,7 @@ _Static_assert(sizeof(sim_failure) <= PIPE_BUF, "a failure is written whole or n
 // Written by its worker, read by the parent at any time: figures may be a run old.
 typedef struct search_slot {
     atomic_uint_least64_t running; // number + 1 of the run under way; 0: none
+    uint64_t events;               // of that one
     sim_totals totals;
 } search_slot;
 
@@ -97,6 +98,11 @@ static void run_again(const sim_plan *plan, sim_outcome *outcome) {
              (unsigned long long)outcome->hash, (unsigned long long)other.hash);
 }
 
+static bool is_wanted(const sim_search *search, const sim_outcome *outcome) {
+    return (outcome->failed || !outcome->ran) &&
+           (!search->checker || strcmp(outcome->checker, search->checker) == 0);
+}
+
 // In the worker's process.
 static void worker_one(search_state *self, search_slot *slot, uint64_t number) {
     sim_failure failure;
@@ -105,6 +111,8 @@ static void worker_one(search_state *self, search_slot *slot, uint64_t number) {
     sim_plan plan = self->search->plan;
     plan.scenario = failure.scenario;
     plan.seed = failure.seed;
+    if (self->search->vary)
+        self->search->vary(self->search->vary_where, number, &plan);
     atomic_store(&slot->running, number + 1);
     sim_child_limit();
     sim_outcome_run(&plan, NULL, NULL, &failure.outcome);
@@ -116,7 +124,10 @@ static void worker_one(search_state *self, search_slot *slot, uint64_t number) {
     slot->totals.turns += failure.outcome.turns;
     slot->totals.cpu_ns += failure.outcome.cpu_ns;
     slot->totals.virtual_ns += failure.outcome.virtual_ns;
-    if (failure.outcome.failed || !failure.outcome.ran) {
+    bool wanted = is_wanted(self->search, &failure.outcome);
+    if (wanted && self->search->confirm)
+        wanted = self->search->confirm(&plan);
+    if (wanted) {
         slot->totals.failures++;
         if (self->search->until_failure)
             atomic_store(&self->shared->stop, true);
@@ -129,6 +140,7 @@ static void worker_one(search_state *self, search_slot *slot, uint64_t number) {
 static void worker_run(search_state *self, uint32_t which) {
     search_shared *shared = self->shared;
     sim_child_begin(self->workers[which].stderr_fd);
+    sim_child_count(&shared->slots[which].events);
     while (!atomic_load(&shared->stop)) {
         uint64_t number = atomic_fetch_add(&shared->next, 1);
         if (number >= self->runs)
@@ -162,11 +174,14 @@ static void worker_died(search_state *self, uint32_t which, int status) {
     TINA_ASSERT(running > 0);
     failure_of(self, running - 1, &failure);
     sim_outcome_of_death(&failure.outcome, status, self->workers[which].stderr_fd);
+    failure.outcome.events = slot->events;
     self->dead.runs++;
-    self->dead.failures++;
-    self->on_failure(self->where, &failure);
-    if (self->search->until_failure)
-        atomic_store(&self->shared->stop, true);
+    if (is_wanted(self->search, &failure.outcome)) {
+        self->dead.failures++;
+        self->on_failure(self->where, &failure);
+        if (self->search->until_failure)
+            atomic_store(&self->shared->stop, true);
+    }
     worker_start(self, which);
 }
 
@@ -249,10 +264,12 @@ void sim_search_run(const sim_search *search, sim_totals *totals,
     self->shared =
         mmap(NULL, sizeof *self->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     TINA_ASSERT(self->shared != MAP_FAILED && pipe(self->pipe) == 0);
-    self->runs = runs_of(search);
+    self->runs = search->first + runs_of(search);
     self->begin_ns = wall_ns();
     self->said_ns = self->begin_ns;
-    self->end_ns = search->seconds ? self->begin_ns + search->seconds * 1000000000u : 0;
+    uint64_t most_ns = search->seconds * 1000000000u + search->wall_ns;
+    self->end_ns = most_ns ? self->begin_ns + most_ns : 0;
+    self->shared->next = search->first;
     interrupted = 0;
     sigaction(SIGINT, &inner[0], &outer[0]);
     sigaction(SIGCHLD, &inner[1], &outer[1]);

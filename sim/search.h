@@ -24,10 +24,17 @@ typedef struct sim_search {
     sim_plan plan;       // what all runs have in common, and the first seed
     uint64_t seed_count; // of each scenario; UINT64_MAX: until the time is over
     uint64_t seconds;    // wall clock; 0: as long as it takes
+    uint64_t wall_ns;    // the same, for less than a second
+    uint64_t first;      // number of the first run
     uint32_t jobs;       // 1 to SIM_JOBS_MAX
     bool twice;          // each run once more, in memory with other bytes, and compare
     bool until_failure;  // begin no run after the first failure
     bool progress;       // a line a second on stderr
+    const char *checker; // only what fails at it is a failure; NULL: whatever fails
+    // Changes the plan of a run, by its number and nothing else; or NULL.
+    void (*vary)(const void *where, uint64_t number, sim_plan *plan);
+    const void *vary_where;
+    bool (*confirm)(const sim_plan *plan); // that a wanted failure is one; or NULL
 } sim_search;
 
 typedef struct sim_totals {

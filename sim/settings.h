@@ -75,7 +75,9 @@ extern "C" {
     /* The machine, of scenarios that bear it */                                                   \
     X(kill_ppm, 0, 10, 5000)  /* a turn: the process is killed, and begins anew */                 \
     X(power_ppm, 0, 10, 5000) /* a turn: the machine loses power, and begins anew */               \
-    X(down_ns, 1000000, 1000000, 10000000000) /* ... after, at most */
+    X(down_ns, 1000000, 1000000, 10000000000) /* ... after, at most */                             \
+    /* Scenario. Never drawn; made less to make a failure smaller */                               \
+    X(load_permille, 1000, 1000, 1000) /* of the work that it has for itself: tina_sim_load */
 
 #define TINA_SIM_SETTING_FIELD(name, calm, low, high) uint64_t name;
 typedef struct tina_sim_settings {

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "core/assert.h"
+#include "sim/seek.h"
 
 #define RUNS_DEFAULT    2000u
 #define SECONDS_DEFAULT 60u
@@ -18,9 +19,16 @@ typedef struct shrink_state {
     uint32_t runs;
     uint32_t runs_max;
     uint64_t end_ns;
-    uint32_t shards;  // of the run that was given
-    bool shrunk;      // in this round
-    sim_outcome last; // that failed
+    uint32_t shards;    // of the run that was given
+    bool shrunk;        // in this round
+    bool minimal;       // after the last
+    uint64_t tenth;     // of the events of the run that was given
+    uint64_t allowed;   // events of a smaller run
+    sim_outcome last;   // that failed
+    const sim_plan *given;
+    uint32_t jobs;
+    uint64_t sought; // runs
+    uint64_t seek_next;
 } shrink_state;
 
 // A list of which a part is to be found that still fails.
@@ -41,13 +49,33 @@ static bool is_spent(const shrink_state *self) {
     return self->runs >= self->runs_max || wall_ns() >= self->end_ns;
 }
 
+static bool run_fails(shrink_state *self, const sim_plan *plan, bool watched,
+                      sim_outcome *outcome) {
+    self->runs++;
+    sim_attempt_run(self->attempt, plan, watched, NULL, NULL, outcome);
+    return outcome->ran && outcome->failed && strcmp(outcome->checker, self->checker) == 0;
+}
+
+// Patience that has been cut is enough for a world in which no fault strikes, and all of it is not
+// for this one.
+static bool patience_is_fair(shrink_state *self, const sim_plan *plan) {
+    sim_outcome outcome;
+    sim_plan patient = *plan; // borrows what is kept
+    patient.liveness_ns = 0;
+    return plan->liveness_ns == 0 || strcmp(self->checker, SIM_LIVENESS) != 0 ||
+           (sim_plan_is_patient(plan) && run_fails(self, &patient, false, &outcome));
+}
+
 static bool plan_fails(shrink_state *self, const sim_plan *plan, bool watched) {
     sim_outcome outcome;
-    self->runs++;
-    sim_attempt_run(self->attempt, plan, watched, NULL, NULL, &outcome);
-    bool fails = outcome.ran && outcome.failed && strcmp(outcome.checker, self->checker) == 0;
+    sim_plan capped = *plan; // borrows what is kept
+    capped.events_max = self->allowed;
+    bool fails = run_fails(self, &capped, watched, &outcome) && outcome.events <= self->allowed &&
+                 (watched || patience_is_fair(self, plan));
     if (fails)
         self->last = outcome;
+    if (fails && self->allowed > self->tenth)
+        self->allowed = outcome.events > self->tenth ? outcome.events : self->tenth;
     return fails;
 }
 
@@ -121,6 +149,7 @@ static bool settings_fail(shrink_state *self, const uint64_t *numbers, uint32_t 
     tina_sim_settings before = settings_of(self->plan);
     tina_sim_settings settings = settings_least(self->plan);
     sim_plan candidate = {0};
+    settings.load_permille = before.load_permille;
     for (uint32_t i = 0; i < count; i++) {
         const tina_sim_setting *row = &tina_sim_setting_table[numbers[i]];
         *tina_sim_setting_of(&settings, row) = *tina_sim_setting_of(&before, row);
@@ -133,6 +162,7 @@ static bool settings_fail(shrink_state *self, const uint64_t *numbers, uint32_t 
 static void settings_shrink(shrink_state *self) {
     tina_sim_settings settings = settings_of(self->plan);
     tina_sim_settings least = settings_least(self->plan);
+    least.load_permille = settings.load_permille;
     uint64_t numbers[sizeof settings / sizeof(uint64_t)];
     shrink_list list = {numbers, 0, settings_fail};
     for (uint32_t i = 0; i < tina_sim_setting_count; i++) {
@@ -155,6 +185,29 @@ static void shards_shrink(shrink_state *self) {
         candidate.shards = shards;
         if (candidate_try(self, &candidate))
             return;
+    }
+}
+
+static void load_shrink(shrink_state *self) {
+    uint64_t most = settings_of(self->plan).load_permille;
+    for (uint64_t load = 1; load < most; load = 2 * load + 1) {
+        sim_plan candidate = {0};
+        tina_sim_settings settings = settings_of(self->plan);
+        settings.load_permille = load;
+        sim_plan_copy(&candidate, self->plan);
+        sim_plan_set(&candidate, &settings);
+        if (candidate_try(self, &candidate))
+            return;
+    }
+}
+
+static void patience_shrink(shrink_state *self) {
+    bool shrunk = strcmp(self->checker, SIM_LIVENESS) == 0;
+    while (shrunk) {
+        sim_plan candidate = {0};
+        sim_plan_copy(&candidate, self->plan);
+        candidate.liveness_ns = sim_plan_liveness_ns(self->plan) / 2;
+        shrunk = candidate.liveness_ns && candidate_try(self, &candidate);
     }
 }
 
@@ -232,33 +285,106 @@ static bool decisions_shrink(shrink_state *self) {
     return !is_spent(self);
 }
 
+static void all_shrink(shrink_state *self) {
+    bool minimal = false;
+    for (self->shrunk = true; self->shrunk && !is_spent(self);) {
+        self->shrunk = false;
+        patience_shrink(self);
+        settings_shrink(self);
+        shards_shrink(self);
+        load_shrink(self);
+        if (!self->plan->kept)
+            window_shrink(self);
+        minimal = decisions_shrink(self) && !self->shrunk;
+    }
+    self->minimal = minimal;
+}
+
+// A run is told from its seed: what was asked for by its decisions has no other. What has no end
+// takes too long to be tried often.
+static bool may_seek(const shrink_state *self) {
+    return !self->given->kept && strcmp(self->checker, SIM_NO_END) != 0 &&
+           strcmp(self->checker, SIM_NOT_TWICE) != 0;
+}
+
+// So soon after the last find the next is due.
+#define SEEK_STALE_NS UINT64_C(1000000000)
+
+static bool seek_once(shrink_state *self, uint64_t end_ns) {
+    uint64_t now_ns = wall_ns();
+    uint64_t events = self->last.events;
+    bool stale_soon = events <= self->tenth;
+    sim_plan found = {0};
+    sim_seek seek = {
+        .given = self->given,
+        .best = self->plan,
+        .checker = self->checker,
+        .events_max = events - events / 16 - 1,
+        .first = self->seek_next,
+        .jobs = self->jobs,
+    };
+    if (now_ns >= end_ns)
+        return false;
+    seek.wall_ns = end_ns - now_ns;
+    if (stale_soon && seek.wall_ns > SEEK_STALE_NS)
+        seek.wall_ns = SEEK_STALE_NS;
+    uint64_t runs = sim_seek_run(&seek, &found);
+    self->sought += seek.first - self->seek_next;
+    self->seek_next = seek.first;
+    if (runs == 0)
+        return false;
+    uint64_t allowed = self->allowed;
+    self->allowed = events - 1;
+    bool fails = candidate_try(self, &found);
+    if (!fails)
+        self->allowed = allowed;
+    else if (self->allowed < self->tenth)
+        self->allowed = self->tenth;
+    return true;
+}
+
+static bool seek(shrink_state *self, uint64_t most_ns) {
+    uint64_t before = self->last.events;
+    uint64_t end_ns = wall_ns() + most_ns;
+    while (may_seek(self) && !is_spent(self) && seek_once(self, end_ns))
+        ;
+    return self->last.events < before;
+}
+
 void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *limits,
                 sim_shrunk *shrunk) {
+    sim_plan given = {0};
+    uint64_t seconds = limits && limits->seconds ? limits->seconds : SECONDS_DEFAULT;
+    uint64_t seek_ns = seconds * 1000000000u / 4;
     shrink_state self = {
         .attempt = sim_attempt_open(),
         .plan = plan,
         .checker = checker,
         .runs_max = limits && limits->runs ? limits->runs : RUNS_DEFAULT,
+        .end_ns = wall_ns() + seconds * 1000000000u,
+        .given = &given,
+        .allowed = UINT64_MAX,
+        .jobs = limits && limits->jobs ? limits->jobs : 1,
     };
-    uint64_t seconds = limits && limits->seconds ? limits->seconds : SECONDS_DEFAULT;
-    self.end_ns = wall_ns() + seconds * 1000000000u;
+    sim_plan_copy(&given, plan);
     *shrunk = (sim_shrunk){.repeats = plan_fails(&self, plan, true)};
     self.shards = self.last.shards;
+    self.tenth = self.last.events / 10;
     shrunk->events_before = self.last.events;
     shrunk->struck_before = self.last.struck_count;
-    for (self.shrunk = shrunk->repeats; self.shrunk && !is_spent(&self);) {
-        self.shrunk = false;
-        settings_shrink(&self);
-        shards_shrink(&self);
-        if (!plan->kept)
-            window_shrink(&self);
-        shrunk->minimal = decisions_shrink(&self) && !self.shrunk;
+    if (shrunk->repeats) {
+        seek(&self, seek_ns);
+        all_shrink(&self);
+        if (self.last.events > self.tenth && seek(&self, seek_ns))
+            all_shrink(&self);
+        shrunk->repeats = plan_fails(&self, plan, true);
     }
-    if (shrunk->repeats && !plan_fails(&self, plan, true))
-        shrunk->repeats = false;
+    shrunk->minimal = self.minimal;
     shrunk->outcome = self.last;
     shrunk->events = self.last.events;
     shrunk->struck = self.last.struck_count;
     shrunk->runs = self.runs;
+    shrunk->sought = self.sought;
+    sim_plan_free(&given);
     sim_attempt_close(self.attempt);
 }

@@ -13,9 +13,6 @@ _Static_assert(TINA_SIM_MARK_EVENTS == SIM_MARK_EVENTS, "one distance of marks")
 
 static _Thread_local tina_sim *current;
 
-#define FAULTS_NS   UINT64_C(5000000000)
-#define LIVENESS_NS UINT64_C(300000000000)
-
 static bool settings_choose(tina_sim *sim, tina_sim_settings *settings, char *sentence) {
     const tina_sim_options *options = sim->options;
     if (options->calm)
@@ -56,6 +53,7 @@ static bool sim_open(tina_sim *sim, char sentence[TINA_SENTENCE_BYTES]) {
     sim->world.decisions.kept = sim->options->kept;
     sim->world.decisions.kept_count = sim->options->kept_count;
     sim->world.decisions.listed = sim->options->list;
+    sim->world.record.seen = sim->options->events_seen;
     if (sim->options->trace) {
         sim->world.record.on_event = event_trace;
         sim->world.record.where = sim;
@@ -127,7 +125,9 @@ static bool all_ended(const tina_sim *sim) {
 }
 
 static void calm_begin(tina_sim *sim) {
-    uint64_t liveness_ns = sim->scenario->liveness_ns ? sim->scenario->liveness_ns : LIVENESS_NS;
+    uint64_t liveness_ns = sim->options->liveness_ns    ? sim->options->liveness_ns
+                           : sim->scenario->liveness_ns ? sim->scenario->liveness_ns
+                                                        : TINA_SIM_LIVENESS_NS;
     sim->phase = SIM_CALM;
     sim->phase_end_ns = sim->world.now_ns + liveness_ns;
     sim->world.faults = false;
@@ -145,7 +145,7 @@ static void shutdown_begin(tina_sim *sim) {
         shard_shut_down(&sim->shards[i]);
         sim->phase_end_ns += 2 * sim->shards[i].spec.shutdown_timeout_ns;
     }
-    sim->phase_end_ns += 2 * FAULTS_NS;
+    sim->phase_end_ns += 2 * TINA_SIM_FAULTS_NS;
 }
 
 // Where the time is `now`, with nothing left to do at it. still: nothing will ever happen again.
@@ -191,12 +191,16 @@ static void time_advance(tina_sim *sim) {
     phase_advance(sim, still);
 }
 
+static bool is_cut(const tina_sim *sim) {
+    return sim->options->events_max && sim->world.record.count > sim->options->events_max;
+}
+
 static void sim_run(tina_sim *sim) {
     uint64_t faults_ns = sim->options->faults_until_ns ? sim->options->faults_until_ns
                          : sim->scenario->faults_ns    ? sim->scenario->faults_ns
-                                                       : FAULTS_NS;
+                                                       : TINA_SIM_FAULTS_NS;
     sim->phase_end_ns = sim->world.now_ns + faults_ns;
-    while (sim->phase != SIM_OVER && !sim->report->failed) {
+    while (sim->phase != SIM_OVER && !sim->report->failed && !is_cut(sim)) {
         if (sim_agenda_run(&sim->world.agenda, sim->world.now_ns))
             continue;
         sim_shard *next = shard_choose(sim);
@@ -331,6 +335,11 @@ uint64_t tina_sim_crashes(const tina_sim *sim) {
 uint64_t tina_sim_draw(tina_sim *sim, uint32_t stream, uint64_t limit) {
     TINA_ASSERT(stream < TINA_SIM_STREAMS);
     return sim_draw(&sim->users[stream], limit);
+}
+
+uint32_t tina_sim_load(const tina_sim *sim, uint32_t most) {
+    uint64_t load = most * sim->world.settings.load_permille / 1000;
+    return load ? (uint32_t)load : 1;
 }
 
 void tina_sim_note(tina_sim *sim, uint32_t a, uint64_t b) {

@@ -29,6 +29,9 @@ extern "C" {
 
 typedef struct tina_sim tina_sim;
 
+#define TINA_SIM_FAULTS_NS   UINT64_C(5000000000)
+#define TINA_SIM_LIVENESS_NS UINT64_C(300000000000)
+
 // What is simulated, and what must hold. Static data; zero means the default.
 typedef struct tina_scenario {
     const char *name;
@@ -37,8 +40,8 @@ typedef struct tina_scenario {
     uint32_t shards_min;  // default 1
     uint32_t shards_max;  // default shards_min
     const char *settings; // what the scenario cannot bear, as tina_sim_settings_set reads it
-    uint64_t faults_ns;   // virtual time after which faults stop; default 5 s
-    uint64_t liveness_ns; // ... and then until it must be done; default 300 s
+    uint64_t faults_ns;   // virtual time after which faults stop; 0: TINA_SIM_FAULTS_NS
+    uint64_t liveness_ns; // ... and then until it must be done; 0: TINA_SIM_LIVENESS_NS
     // The process may be killed, and the machine lose power: kill_ppm, power_ppm. All isolates are
     // gone at once then, the shards boot again, and the handles of before mean nothing.
     bool restarts;
@@ -66,10 +69,13 @@ typedef struct tina_sim_options {
     uint8_t fill;             // of memory that nobody has written yet
     uint64_t faults_from_ns;  // faults strike from here ...
     uint64_t faults_until_ns; // ... to here only, since the beginning; 0: the scenario's
+    uint64_t liveness_ns;     // 0: the scenario's
+    uint64_t events_max;      // with more the run is cut, as one that holds; 0: as many as come
     // Only these decisions strike; NULL: all. Ascending; as in a report.
     const uint64_t *kept;
     uint32_t kept_count;
-    bool list; // decisions that have struck, in the report
+    bool list;             // decisions that have struck, in the report
+    uint64_t *events_seen; // counts them as the run goes; or NULL
     // Every event as it happens; or NULL.
     void (*trace)(void *where, const tina_sim_event_view *event);
     void *trace_where;
@@ -130,6 +136,11 @@ uint64_t tina_sim_crashes(const tina_sim *sim);
 // below TINA_SIM_STREAMS, is one of its own.
 #define TINA_SIM_STREAMS 64u
 uint64_t tina_sim_draw(tina_sim *sim, uint32_t stream, uint64_t limit);
+
+// tina_sim_load returns how much of its own work, of `most` (of requests, rounds, users at work), a
+// scenario is to do: all, but where a failure is made smaller; 1 at least. What it leaves out it
+// does not wait for either.
+uint32_t tina_sim_load(const tina_sim *sim, uint32_t most);
 
 // tina_sim_note adds an event of the scenario's to the record.
 void tina_sim_note(tina_sim *sim, uint32_t a, uint64_t b);

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "sim/seek.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/prng.h"
+
+#define SEEK_DOMAIN 0xFFu
+
+static uint64_t above_zero(uint64_t value) {
+    return value ? value : 1;
+}
+
+static bool is_chance(const tina_sim_setting *row) {
+    size_t bytes = strlen(row->name);
+    return bytes > 4 && strcmp(row->name + bytes - 4, "_ppm") == 0;
+}
+
+// More of a fault, less of a time or a size.
+static uint64_t setting_rougher(tina_prng *prng, const tina_sim_setting *row, uint64_t value) {
+    if (!is_chance(row)) {
+        uint64_t less = value >> tina_prng_below(prng, 8);
+        return less < row->low ? row->low : less;
+    }
+    uint64_t more = value << (1 + tina_prng_below(prng, 5));
+    return more > row->high ? (value > row->high ? value : row->high) : more;
+}
+
+static void settings_vary(tina_prng *prng, tina_sim_settings *settings, const sim_plan *plan) {
+    const sim_plan least_plan = {.scenario = plan->scenario, .calm = true};
+    tina_sim_settings least;
+    char sentence[TINA_SENTENCE_BYTES];
+    bool sensible = sim_plan_settings(&least_plan, &least, sentence);
+    TINA_ASSERT(sensible);
+    for (uint32_t i = 0; i < tina_sim_setting_count; i++) {
+        const tina_sim_setting *row = &tina_sim_setting_table[i];
+        uint64_t *value = tina_sim_setting_of(settings, row);
+        uint64_t calm = *tina_sim_setting_of(&least, row);
+        uint64_t how = tina_prng_below(prng, 4);
+        if (*value == calm || value == &settings->load_permille)
+            continue;
+        if (how == 0)
+            *value = calm;
+        else if (how == 1)
+            *value = setting_rougher(prng, row, *value);
+    }
+}
+
+static uint32_t shards_vary(tina_prng *prng, const sim_plan *best) {
+    const tina_scenario *scenario = best->scenario;
+    uint32_t least = scenario->shards_min ? scenario->shards_min : 1;
+    uint32_t most = scenario->shards_max > least ? scenario->shards_max : least;
+    uint32_t drawn = least + (uint32_t)tina_prng_below(prng, most - least + 1);
+    if (scenario->spec_count > 1)
+        return 0;
+    return best->shards && tina_prng_chance(prng, 1, 2) ? best->shards : drawn;
+}
+
+// A part of it, its logarithm drawn evenly.
+static uint64_t part_draw(tina_prng *prng, uint64_t whole, uint64_t halvings) {
+    uint64_t most = whole >> tina_prng_below(prng, halvings + 1);
+    return above_zero(most / 2 + tina_prng_below(prng, above_zero(most - most / 2)));
+}
+
+static void times_vary(tina_prng *prng, sim_plan *plan, const sim_plan *best, const char *checker) {
+    const tina_scenario *scenario = plan->scenario;
+    uint64_t faults_ns = scenario->faults_ns ? scenario->faults_ns : TINA_SIM_FAULTS_NS;
+    uint64_t liveness_ns = scenario->liveness_ns ? scenario->liveness_ns : TINA_SIM_LIVENESS_NS;
+    plan->faults_from_ns = 0;
+    plan->faults_until_ns = best->faults_until_ns;
+    if (tina_prng_below(prng, 4))
+        plan->faults_until_ns = part_draw(prng, faults_ns, 12);
+    plan->liveness_ns = best->liveness_ns;
+    if (strcmp(checker, SIM_LIVENESS) == 0 && tina_prng_below(prng, 4))
+        plan->liveness_ns = part_draw(prng, liveness_ns, 10);
+}
+
+static uint64_t load_vary(tina_prng *prng, uint64_t best) {
+    uint64_t drawn = above_zero(UINT64_C(1000) >> tina_prng_below(prng, 11));
+    return tina_prng_below(prng, 3) ? drawn : best;
+}
+
+// A fourth of them are fresh, with whatever their seed draws.
+static void plan_vary(const void *seek_, uint64_t number, sim_plan *plan) {
+    const sim_seek *seek = seek_;
+    const sim_plan *best = seek->best;
+    tina_prng prng = tina_prng_make(seek->given->seed, SEEK_DOMAIN, (uint32_t)number);
+    tina_sim_settings settings;
+    tina_sim_settings of_best;
+    char sentence[TINA_SENTENCE_BYTES];
+    bool fresh = number % 4 == 0;
+    uint64_t seed = plan->seed;
+    bool sensible = sim_plan_settings(best, &of_best, sentence);
+    TINA_ASSERT(sensible);
+    plan->shards = shards_vary(&prng, best);
+    times_vary(&prng, plan, best, seek->checker);
+    if (fresh) {
+        sensible = sim_plan_settings(plan, &settings, sentence);
+        TINA_ASSERT(sensible);
+    } else {
+        settings = of_best;
+        settings_vary(&prng, &settings, best);
+    }
+    settings.load_permille = load_vary(&prng, of_best.load_permille);
+    plan->seed = seed;
+    plan->events_max = seek->events_max;
+    sim_plan_set(plan, &settings);
+}
+
+// A wait that has been cut must be enough where no fault strikes.
+static bool is_fair(const sim_plan *plan) {
+    return plan->liveness_ns == 0 || sim_plan_is_patient(plan);
+}
+
+typedef struct seek_find {
+    bool any;
+    uint64_t number;
+} seek_find;
+
+static void find_take(void *find_, const sim_failure *failure) {
+    seek_find *find = find_;
+    if (!find->any || failure->number < find->number)
+        find->number = failure->number;
+    find->any = true;
+}
+
+uint64_t sim_seek_run(sim_seek *seek, sim_plan *found) {
+    const tina_scenario *scenarios[] = {seek->given->scenario};
+    sim_totals totals;
+    seek_find find = {0};
+    const sim_search search = {
+        .scenarios = scenarios,
+        .scenario_count = 1,
+        .plan = *seek->given,
+        .seed_count = UINT64_MAX,
+        .wall_ns = seek->wall_ns,
+        .first = seek->first,
+        .jobs = seek->jobs,
+        .until_failure = true,
+        .checker = seek->checker,
+        .vary = plan_vary,
+        .vary_where = seek,
+        .confirm = is_fair,
+    };
+    sim_search_run(&search, &totals, find_take, &find);
+    seek->first += totals.runs + seek->jobs; // those that began and did not end, too
+    if (!find.any)
+        return 0;
+    sim_plan_copy(found, seek->given);
+    found->seed = seek->given->seed + find.number;
+    plan_vary(seek, find.number, found);
+    found->events_max = 0;
+    return totals.runs ? totals.runs : 1;
+}
