@@ -101,6 +101,15 @@ static bool handles_equal(tina_handle a, tina_handle b) {
     return a.bits == b.bits;
 }
 
+static uint32_t load(uint32_t most) {
+    return tina_sim_load(tina_sim_current(), most);
+}
+
+// Whether it has something to do by itself; servers have.
+static bool party_acts(uint32_t number) {
+    return number % PARTIES >= ASKERS || number % PARTIES < load(ASKERS);
+}
+
 static void party_rest(tina_ctx *ctx) {
     uint64_t rest_ns = 500000 + tina_sim_draw(tina_sim_current(), 0, 20000000);
     if (tina_timer_set(ctx, rest_ns, 0).bits == 0)
@@ -112,7 +121,8 @@ static tina_effect party_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     self->number = tina_shard_number(ctx) * PARTIES + *(const uint32_t *)args.data;
     party_book *book = &calls_of()->parties[self->number];
     *book = (party_book){.who = tina_self(ctx), .number = book->number};
-    party_rest(ctx);
+    if (party_acts(self->number))
+        party_rest(ctx);
     return tina_receive();
 }
 
@@ -246,7 +256,7 @@ static tina_effect asker_calm(tina_ctx *ctx, party *self) {
     const calls *all = calls_of();
     party_book *book = &calls_of()->parties[self->number];
     uint32_t next = book->calm_answers;
-    if (next < CALM_ANSWERS) {
+    if (next < load(CALM_ANSWERS)) {
         uint32_t shard = next % (all->party_count / PARTIES);
         uint32_t server = shard * PARTIES + ASKERS + next % SERVERS;
         return party_ask(ctx, self, server, (mode)(next % (MODE_NESTED + 1)), 0);
@@ -460,12 +470,12 @@ static void calls_check(tina_sim *sim, void *state) {
 
 static bool party_is_done(tina_sim *sim, const calls *self, uint32_t number) {
     const party_book *book = &self->parties[number];
-    if (number % PARTIES >= ASKERS)
+    if (number % PARTIES >= ASKERS || !party_acts(number))
         return true;
     for (uint32_t i = 0; number % PARTIES == 0 && i < tina_sim_shard_count(sim); i++)
         if (i != number / PARTIES && !book->credits[i])
             return false;
-    return book->calm_answers >= CALM_ANSWERS && book->open.number == 0;
+    return book->calm_answers >= load(CALM_ANSWERS) && book->open.number == 0;
 }
 
 static bool calls_done(tina_sim *sim, void *state) {

@@ -59,6 +59,10 @@ typedef struct copier {
     uint8_t piece[PIECE_BYTES];
 } copier;
 
+static uint32_t load(uint32_t most) {
+    return tina_sim_load(tina_sim_current(), most);
+}
+
 static tina_effect rest(tina_ctx *ctx, copier *self) {
     self->step = STEP_REST;
     uint64_t rest_ns = tina_sim_draw(tina_sim_current(), 0, 100000000);
@@ -146,7 +150,7 @@ static tina_effect copier_handle(tina_ctx *ctx, void *self_, const tina_message 
     case TINA_SHUTDOWN:
         return tina_done();
     case TINA_TIMER:
-        if (self->file->copies >= COPIES)
+        if (self->file->copies >= load(COPIES))
             return rest(ctx, self);
         return step_to(self, STEP_CLEAR, tina_io_unlink(self->file->part));
     default: {
@@ -187,7 +191,7 @@ static void copy_begin(tina_sim *sim, void *state_) {
         for (uint32_t copy = 0; copy < COPIES; copy++)
             tina_format(file->targets[copy], NAME_BYTES, "/copies/%u.%u", i, copy);
         tina_format(file->part, NAME_BYTES, "/copies/%u.part", i);
-        file->byte_count = (uint32_t)tina_sim_draw(sim, 1, SOURCE_BYTES + 1);
+        file->byte_count = (uint32_t)tina_sim_draw(sim, 1, load(SOURCE_BYTES) + 1);
         for (uint32_t at = 0; at < file->byte_count; at++)
             file->bytes[at] = (uint8_t)tina_sim_draw(sim, 2, 256);
         sim_disk *disk = tina_sim_disk(sim);
@@ -201,7 +205,7 @@ static void copy_begin(tina_sim *sim, void *state_) {
 static bool copy_done(tina_sim *sim, void *state_) {
     const copy_state *state = state_;
     for (uint32_t i = 0; i < tina_sim_shard_count(sim); i++)
-        if (state->files[i].copies < COPIES)
+        if (state->files[i].copies < load(COPIES))
             return false;
     return true;
 }

@@ -196,7 +196,7 @@ static void ask_again(void *where, uint64_t word) {
     asker *self = where;
     sim_world *world = tina_sim_world(tina_sim_current());
     (void)word;
-    if (self->answered == ASKS)
+    if (self->answered == tina_sim_load(tina_sim_current(), ASKS))
         return;
     if (self->asked == self->answered)
         ask_next(self);
@@ -241,7 +241,7 @@ static void datagram_begin(tina_sim *sim, void *state_) {
     datagram_state *state = state_;
     sim_net *net = tina_sim_net(sim);
     sim_world *world = tina_sim_world(sim);
-    for (uint32_t i = 0; i < CLIENTS; i++) {
+    for (uint32_t i = 0; i < tina_sim_load(sim, CLIENTS); i++) {
         asker *self = &state->askers[i];
         tina_address address = tina_address_ipv4(10, 0, 1, (uint8_t)(i + 1), 0);
         uint32_t host = sim_net_host(net, &address);
@@ -255,9 +255,8 @@ static void datagram_begin(tina_sim *sim, void *state_) {
 
 static bool datagram_done(tina_sim *sim, void *state_) {
     const datagram_state *state = state_;
-    (void)sim;
-    for (uint32_t i = 0; i < CLIENTS; i++)
-        if (state->askers[i].answered < ASKS)
+    for (uint32_t i = 0; i < tina_sim_load(sim, CLIENTS); i++)
+        if (state->askers[i].answered < tina_sim_load(sim, ASKS))
             return false;
     return true;
 }

@@ -62,6 +62,10 @@ static uint32_t draw(uint32_t stream, uint64_t limit) {
     return (uint32_t)tina_sim_draw(tina_sim_current(), stream, limit);
 }
 
+static uint32_t load(uint32_t most) {
+    return tina_sim_load(tina_sim_current(), most);
+}
+
 // Connections.
 
 typedef enum echo_way {
@@ -427,7 +431,7 @@ static void user_done(void *where, sim_client *client) {
         tina_sim_fail(sim, "echo whole",
                       "user %u: nothing happened, and of %u bytes %u came back; end %d, errno %d",
                       user->number, user->sends, user->heard, (int)result.end, result.error);
-    if (user->whole < WHOLE) {
+    if (user->whole < load(WHOLE)) {
         sim_world *world = tina_sim_world(sim);
         sim_agenda_at(&world->agenda, world->now_ns + 1 + draw(5, PAUSE_NS), user_visit, user, 0);
     }
@@ -441,7 +445,7 @@ static void user_visit(void *where, uint64_t word) {
     (void)word;
     user->visits++;
     user->heard = 0;
-    user->sends = draw(6, 4) == 0 ? draw(7, VISIT_BYTES) : draw(7, 300);
+    user->sends = draw(6, 4) == 0 ? draw(7, load(VISIT_BYTES)) : draw(7, load(300));
     for (uint32_t i = 0; i < user->sends; i++)
         bytes[i] = byte_of(user, i);
     user->began_ns = tina_sim_now_ns(sim);
@@ -475,7 +479,7 @@ static void echo_begin(tina_sim *sim, void *state_) {
         tina_address address = tina_address_ipv4(10, 0, 1, (uint8_t)(i + 1), 0);
         state->hosts[i] = sim_net_host(net, &address);
     }
-    for (uint32_t i = 0; i < USERS; i++) {
+    for (uint32_t i = 0; i < load(USERS); i++) {
         state->users[i].number = i;
         sim_agenda_at(&world->agenda, world->now_ns + PAUSE_NS + draw(5, PAUSE_NS), user_visit,
                       &state->users[i], 0);
@@ -485,8 +489,8 @@ static void echo_begin(tina_sim *sim, void *state_) {
 static bool echo_done(tina_sim *sim, void *state_) {
     const echo_state *state = state_;
     (void)sim;
-    for (uint32_t i = 0; i < USERS; i++)
-        if (state->users[i].whole < WHOLE)
+    for (uint32_t i = 0; i < load(USERS); i++)
+        if (state->users[i].whole < load(WHOLE))
             return false;
     return true;
 }

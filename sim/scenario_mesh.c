@@ -87,6 +87,14 @@ static uint32_t draw(uint32_t stream, uint64_t limit) {
     return (uint32_t)tina_sim_draw(tina_sim_current(), stream, limit);
 }
 
+static uint32_t load(uint32_t most) {
+    return tina_sim_load(tina_sim_current(), most);
+}
+
+static bool node_acts(uint32_t number) {
+    return number % NODES_PER_SHARD < load(NODES_PER_SHARD);
+}
+
 static bool handles_equal(tina_handle a, tina_handle b) {
     return a.bits == b.bits;
 }
@@ -109,7 +117,8 @@ static tina_effect node_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     self->number = tina_shard_number(ctx) * NODES_PER_SHARD + *(const uint32_t *)args.data;
     uint32_t breaks = tina_sim_breaks(tina_sim_current(), tina_shard_number(ctx));
     mesh_of()->nodes[self->number] = (node_book){.who = tina_self(ctx), .breaks = breaks};
-    node_rest(ctx);
+    if (node_acts(self->number))
+        node_rest(ctx);
     return tina_receive();
 }
 
@@ -160,7 +169,7 @@ static void burst_send(tina_ctx *ctx, uint32_t from) {
     if (generation > 1 && draw(2, 16) == 0)
         who = tina_handle_make(tina_handle_shard(who), tina_handle_type(who), tina_handle_slot(who),
                                generation - 1);
-    for (uint32_t left = 1 + draw(3, 6); left > 0; left--)
+    for (uint32_t left = 1 + draw(3, load(6)); left > 0; left--)
         (void)node_send(ctx, from, to, who, TAG_NUMBERED, HOPS);
 }
 
@@ -325,7 +334,7 @@ static tina_effect node_act(tina_ctx *ctx, uint32_t number) {
         node_calm(ctx, number);
         return tina_receive();
     }
-    for (uint32_t left = 1 + draw(6, 4); left > 0; left--) {
+    for (uint32_t left = 1 + draw(6, load(4)); left > 0; left--) {
         uint32_t what = draw(7, 8);
         uint32_t which = draw(8, MONITORS);
         if (what < 4)
@@ -451,11 +460,11 @@ static bool shard_is_quiet(tina_sim *sim, const mesh *self, uint32_t shard) {
     tina_shard_counters counters;
     tina_shard_snapshot(tina_sim_shard(sim, shard), &counters);
     if (!tina_sim_is_up(sim, shard) || counters.messages_in_use > 0 ||
-        counters.timers_in_use != NODES_PER_SHARD ||
+        counters.timers_in_use != load(NODES_PER_SHARD) ||
         counters.monitors_in_use != watches_on(self, shard))
         return false;
     for (uint32_t n = shard * NODES_PER_SHARD; n < (shard + 1) * NODES_PER_SHARD; n++) {
-        if (!self->nodes[n].quiet)
+        if (node_acts(n) && !self->nodes[n].quiet)
             return false;
         for (uint32_t i = 0; i < MONITORS; i++)
             if (!news_is_in(sim, &self->nodes[n].watches[i]))

@@ -80,6 +80,10 @@ static uint32_t draw(uint32_t stream, uint64_t limit) {
     return (uint32_t)tina_sim_draw(tina_sim_current(), stream, limit);
 }
 
+static uint32_t load(uint32_t most) {
+    return tina_sim_load(tina_sim_current(), most);
+}
+
 static birth *birth_of(uint64_t serial) {
     birth *at = &births_of()->births[serial % BIRTHS];
     return at->serial == serial ? at : NULL;
@@ -220,7 +224,8 @@ static tina_effect parent_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     parent *self = self_;
     self->number = tina_shard_number(ctx) * PARENTS_PER_SHARD + *(const uint32_t *)args.data;
     births_of()->waiting[self->number].serial = 0;
-    rest(ctx, 3000000);
+    if (self->number % PARENTS_PER_SHARD < load(PARENTS_PER_SHARD))
+        rest(ctx, 3000000);
     return tina_receive();
 }
 
@@ -295,7 +300,7 @@ static tina_effect parent_live(tina_ctx *ctx, parent *self) {
     rest(ctx, 6000000);
     if (tina_sim_is_calm(tina_sim_current()))
         return tina_receive();
-    for (uint32_t left = draw(9, 4); left > 0; left--)
+    for (uint32_t left = draw(9, load(4)); left > 0; left--)
         child_spawn(ctx, self);
     const known_child *known = &self->known[draw(10, KNOWN)];
     if (!tina_handle_is_none(known->child))

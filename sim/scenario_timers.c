@@ -205,7 +205,7 @@ static tina_effect clock_live(tina_ctx *ctx, clock_book *book) {
                 timer_stop(ctx, book, &book->timers[i]);
         return tina_receive();
     }
-    for (uint64_t left = 1 + draw(12, 4); left > 0; left--)
+    for (uint64_t left = 1 + draw(12, tina_sim_load(tina_sim_current(), 4)); left > 0; left--)
         clock_act(ctx, book);
     uint64_t what = draw(13, 100);
     if (what < 10) {

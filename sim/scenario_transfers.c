@@ -62,6 +62,10 @@ static uint32_t draw(uint32_t stream, uint64_t limit) {
     return (uint32_t)tina_sim_draw(tina_sim_current(), stream, limit);
 }
 
+static uint32_t load(uint32_t most) {
+    return tina_sim_load(tina_sim_current(), most);
+}
+
 static void hand_rest(tina_ctx *ctx) {
     if (tina_timer_set(ctx, 200000 + draw(0, 10000000), 0).bits == 0)
         tina_sim_fail(tina_sim_current(), "transfers timers", "no timer for a hand");
@@ -71,7 +75,8 @@ static tina_effect hand_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     hand *self = self_;
     self->number = tina_shard_number(ctx) * HANDS_PER_SHARD + *(const uint32_t *)args.data;
     transfers_of()->hands[self->number] = tina_self(ctx);
-    hand_rest(ctx);
+    if (self->number % HANDS_PER_SHARD < load(HANDS_PER_SHARD))
+        hand_rest(ctx);
     return tina_receive();
 }
 
@@ -204,7 +209,7 @@ static tina_effect hand_live(tina_ctx *ctx, hand *self) {
                 buffer_give(ctx, self, &self->held[i]);
         return tina_receive();
     }
-    for (uint32_t left = 1 + draw(5, 5); left > 0; left--)
+    for (uint32_t left = 1 + draw(5, load(5)); left > 0; left--)
         hand_act(ctx, self);
     uint32_t end = draw(6, 150);
     return end == 0 ? tina_done() : end == 1 ? tina_crash(1) : tina_receive();

@@ -76,6 +76,10 @@ static uint64_t draw(uint32_t stream, uint64_t limit) {
     return tina_sim_draw(tina_sim_current(), stream, limit);
 }
 
+static uint32_t rounds(void) {
+    return tina_sim_load(tina_sim_current(), ROUNDS);
+}
+
 static uint64_t tick_of(const tina_ctx *ctx) {
     tina_shard_counters counters;
     (void)tina_counters(ctx, tina_shard_number(ctx), &counters);
@@ -172,7 +176,7 @@ static tina_effect one_yielded(tina_ctx *ctx, uint32_t which) {
     one *self = &book_of(ctx)->ones[which];
     late_check(ctx, "a yield", self->ready_tick, TURN_TICKS);
     self->ready_tick = 0;
-    if (++self->rounds >= ROUNDS)
+    if (++self->rounds >= rounds())
         return tina_receive();
     return which < ROLE_YIELDER ? flooder_yielded(ctx, which) : one_yield(ctx, which);
 }
@@ -308,7 +312,7 @@ static bool turns_done(tina_sim *sim, void *state) {
         if (!tina_sim_is_up(sim, i) || counters.messages_in_use)
             return false;
         for (uint32_t r = 0; r < ROLE_READER; r++)
-            if (self->shards[i].ones[r].rounds < ROUNDS)
+            if (self->shards[i].ones[r].rounds < rounds())
                 return false;
     }
     return true;

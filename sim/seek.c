@@ -29,7 +29,8 @@ static uint64_t setting_rougher(tina_prng *prng, const tina_sim_setting *row, ui
     return more > row->high ? (value > row->high ? value : row->high) : more;
 }
 
-static void settings_vary(tina_prng *prng, tina_sim_settings *settings, const sim_plan *plan) {
+static void settings_vary(tina_prng *prng, tina_sim_settings *settings, const sim_plan *plan,
+                          uint64_t stays) {
     const sim_plan least_plan = {.scenario = plan->scenario, .calm = true};
     tina_sim_settings least;
     char sentence[TINA_SENTENCE_BYTES];
@@ -39,7 +40,7 @@ static void settings_vary(tina_prng *prng, tina_sim_settings *settings, const si
         const tina_sim_setting *row = &tina_sim_setting_table[i];
         uint64_t *value = tina_sim_setting_of(settings, row);
         uint64_t calm = *tina_sim_setting_of(&least, row);
-        uint64_t how = tina_prng_below(prng, 4);
+        uint64_t how = tina_prng_below(prng, 2 + stays);
         if (*value == calm || value == &settings->load_permille)
             continue;
         if (how == 0)
@@ -53,59 +54,59 @@ static uint32_t shards_vary(tina_prng *prng, const sim_plan *best) {
     const tina_scenario *scenario = best->scenario;
     uint32_t least = scenario->shards_min ? scenario->shards_min : 1;
     uint32_t most = scenario->shards_max > least ? scenario->shards_max : least;
-    uint32_t drawn = least + (uint32_t)tina_prng_below(prng, most - least + 1);
-    if (scenario->spec_count > 1)
-        return 0;
-    return best->shards && tina_prng_chance(prng, 1, 2) ? best->shards : drawn;
+    return least + (uint32_t)tina_prng_below(prng, most - least + 1);
 }
 
 // A part of it, its logarithm drawn evenly.
 static uint64_t part_draw(tina_prng *prng, uint64_t whole, uint64_t halvings) {
     uint64_t most = whole >> tina_prng_below(prng, halvings + 1);
-    return above_zero(most / 2 + tina_prng_below(prng, above_zero(most - most / 2)));
+    return above_zero(most - tina_prng_below(prng, above_zero(most / 2)));
 }
 
-static void times_vary(tina_prng *prng, sim_plan *plan, const sim_plan *best, const char *checker) {
-    const tina_scenario *scenario = plan->scenario;
-    uint64_t faults_ns = scenario->faults_ns ? scenario->faults_ns : TINA_SIM_FAULTS_NS;
-    uint64_t liveness_ns = scenario->liveness_ns ? scenario->liveness_ns : TINA_SIM_LIVENESS_NS;
+static uint64_t faults_ns_of(const sim_plan *plan) {
+    return plan->faults_until_ns       ? plan->faults_until_ns
+           : plan->scenario->faults_ns ? plan->scenario->faults_ns
+                                       : TINA_SIM_FAULTS_NS;
+}
+
+// What makes a world small: a step below the best, or anything. Each stays as it is `stays` times
+// to one.
+static void size_vary(tina_prng *prng, const sim_seek *seek, sim_plan *plan, uint64_t *load,
+                      uint64_t stays, uint64_t halvings) {
+    const sim_plan *best = seek->best;
+    bool waits = strcmp(seek->checker, SIM_LIVENESS) == 0;
     plan->faults_from_ns = 0;
+    plan->shards = best->shards;
     plan->faults_until_ns = best->faults_until_ns;
-    if (tina_prng_below(prng, 4))
-        plan->faults_until_ns = part_draw(prng, faults_ns, 12);
     plan->liveness_ns = best->liveness_ns;
-    if (strcmp(checker, SIM_LIVENESS) == 0 && tina_prng_below(prng, 4))
-        plan->liveness_ns = part_draw(prng, liveness_ns, 10);
+    if (tina_prng_below(prng, 1 + stays) == 0 && best->scenario->spec_count <= 1)
+        plan->shards = shards_vary(prng, best);
+    if (tina_prng_below(prng, 1 + stays) == 0)
+        plan->faults_until_ns = part_draw(prng, faults_ns_of(best), halvings);
+    if (waits && tina_prng_below(prng, 1 + stays) == 0)
+        plan->liveness_ns = part_draw(prng, sim_plan_liveness_ns(best), halvings);
+    if (tina_prng_below(prng, 1 + stays) == 0)
+        *load = part_draw(prng, *load, halvings);
 }
 
-static uint64_t load_vary(tina_prng *prng, uint64_t best) {
-    uint64_t drawn = above_zero(UINT64_C(1000) >> tina_prng_below(prng, 11));
-    return tina_prng_below(prng, 3) ? drawn : best;
-}
-
-// A fourth of them are fresh, with whatever their seed draws.
+// Of four runs one is fresh, with whatever its seed draws, one far from the best and two near it.
 static void plan_vary(const void *seek_, uint64_t number, sim_plan *plan) {
     const sim_seek *seek = seek_;
-    const sim_plan *best = seek->best;
     tina_prng prng = tina_prng_make(seek->given->seed, SEEK_DOMAIN, (uint32_t)number);
     tina_sim_settings settings;
     tina_sim_settings of_best;
     char sentence[TINA_SENTENCE_BYTES];
     bool fresh = number % 4 == 0;
-    uint64_t seed = plan->seed;
-    bool sensible = sim_plan_settings(best, &of_best, sentence);
+    bool near = number % 4 > 1;
+    bool sensible = sim_plan_settings(seek->best, &of_best, sentence) &&
+                    sim_plan_settings(plan, &settings, sentence);
     TINA_ASSERT(sensible);
-    plan->shards = shards_vary(&prng, best);
-    times_vary(&prng, plan, best, seek->checker);
-    if (fresh) {
-        sensible = sim_plan_settings(plan, &settings, sentence);
-        TINA_ASSERT(sensible);
-    } else {
+    if (!fresh) {
         settings = of_best;
-        settings_vary(&prng, &settings, best);
+        settings_vary(&prng, &settings, seek->best, near ? 14 : 2);
     }
-    settings.load_permille = load_vary(&prng, of_best.load_permille);
-    plan->seed = seed;
+    settings.load_permille = of_best.load_permille;
+    size_vary(&prng, seek, plan, &settings.load_permille, near ? 2 : 1, near ? 1 : 9);
     plan->events_max = seek->events_max;
     sim_plan_set(plan, &settings);
 }

@@ -307,13 +307,11 @@ static bool may_seek(const shrink_state *self) {
            strcmp(self->checker, SIM_NOT_TWICE) != 0;
 }
 
-// So soon after the last find the next is due.
-#define SEEK_STALE_NS UINT64_C(1000000000)
+#define SEEK_ON_NS UINT64_C(1000000000) // once a run is within a tenth
 
 static bool seek_once(shrink_state *self, uint64_t end_ns) {
     uint64_t now_ns = wall_ns();
     uint64_t events = self->last.events;
-    bool stale_soon = events <= self->tenth;
     sim_plan found = {0};
     sim_seek seek = {
         .given = self->given,
@@ -326,8 +324,6 @@ static bool seek_once(shrink_state *self, uint64_t end_ns) {
     if (now_ns >= end_ns)
         return false;
     seek.wall_ns = end_ns - now_ns;
-    if (stale_soon && seek.wall_ns > SEEK_STALE_NS)
-        seek.wall_ns = SEEK_STALE_NS;
     uint64_t runs = sim_seek_run(&seek, &found);
     self->sought += seek.first - self->seek_next;
     self->seek_next = seek.first;
@@ -346,8 +342,15 @@ static bool seek_once(shrink_state *self, uint64_t end_ns) {
 static bool seek(shrink_state *self, uint64_t most_ns) {
     uint64_t before = self->last.events;
     uint64_t end_ns = wall_ns() + most_ns;
-    while (may_seek(self) && !is_spent(self) && seek_once(self, end_ns))
-        ;
+    bool within = false;
+    while (may_seek(self) && !is_spent(self)) {
+        uint64_t on_ns = wall_ns() + SEEK_ON_NS;
+        if (!within && self->last.events <= self->tenth && on_ns < end_ns)
+            end_ns = on_ns;
+        within = self->last.events <= self->tenth;
+        if (!seek_once(self, end_ns))
+            break;
+    }
     return self->last.events < before;
 }
 
