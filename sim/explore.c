@@ -64,6 +64,7 @@ static void failures_print(const sim_explore_args *args, const sim_failures *fai
         .after = "",
         .directory = args->directory,
         .shrink = args->shrink,
+        .shrink_s = args->shrink_s,
         .jobs = args->search.jobs,
     };
     for (uint32_t i = 0; i < failures->count; i++) {

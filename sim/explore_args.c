@@ -40,6 +40,7 @@ const char sim_explore_help[] =
     "                         never was\n"
     "what is told\n"
     "  --no-shrink            failures as they are found\n"
+    "  --shrink-seconds N     at the most, to make each smaller (default 60)\n"
     "  --failures DIR         a file for each failure\n";
 
 typedef struct args_state {
@@ -79,6 +80,14 @@ static const char *seconds_read(args_state *self, const char *value) {
     return sim_number_read(value, seconds) && *seconds && *seconds < 1u << 30
                ? NULL
                : "a number from 1 on";
+}
+
+static const char *shrink_seconds_read(args_state *self, const char *value) {
+    uint64_t seconds;
+    if (!sim_number_read(value, &seconds) || seconds < 1 || seconds > 86400)
+        return "a number from 1 to 86400";
+    self->args->shrink_s = (uint32_t)seconds;
+    return NULL;
 }
 
 static const char *jobs_read(args_state *self, const char *value) {
@@ -170,7 +179,7 @@ static const args_option options[] = {
     {"--shrink", false, shrink_read},    {"--no-shrink", false, no_shrink_read},
     {"--failures", true, failures_read}, {"--expect-failure-within", true, expected_read},
     {"--probes", false, probes_read},    {"--list", false, list_read},
-    {"--help", false, help_read},
+    {"--help", false, help_read},        {"--shrink-seconds", true, shrink_seconds_read},
 };
 
 static const args_option *option_find(const char *name) {

@@ -30,6 +30,7 @@ typedef struct sim_explore_args {
     bool shrink;
     bool probes;              // each must have been reached
     uint64_t expected_within; // 0: no failure is expected
+    uint32_t shrink_s;        // 0: as sim_shrink has it
     const char *directory;    // for failures; or NULL
     const char *trace;
     const char *replay;

@@ -282,6 +282,8 @@ static tina_effect asker_rested(tina_ctx *ctx, party *self) {
     if (tina_sim_is_calm(tina_sim_current()))
         return asker_calm(ctx, self);
     mode how = (mode)draw(8, MODE_COUNT + 2) % MODE_COUNT;
+    if (!tina_sim_does(tina_sim_current(), how))
+        how = MODE_NOW;
     bool patient = how <= MODE_NESTED && draw(9, 3) == 0;
     uint64_t timeout_ns = 100000 + tina_sim_draw(tina_sim_current(), 10, 40000000);
     uint32_t server = server_draw(calls_of());

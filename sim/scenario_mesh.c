@@ -19,6 +19,16 @@
 #define HOPS            3u
 #define LATE_TICKS      64u
 
+// Of what a node does.
+enum {
+    KIND_SEND = 0,
+    KIND_WATCH_NODE,
+    KIND_WATCH_SHARD,
+    KIND_STOP,
+    KIND_FORWARD,
+    KIND_END,
+};
+
 enum {
     TAG_NUMBERED = 1,
     TAG_SELF, // to oneself, when all is quiet
@@ -89,6 +99,10 @@ static uint32_t draw(uint32_t stream, uint64_t limit) {
 
 static uint32_t load(uint32_t most) {
     return tina_sim_load(tina_sim_current(), most);
+}
+
+static bool does(uint32_t kind) {
+    return tina_sim_does(tina_sim_current(), kind);
 }
 
 static bool node_acts(uint32_t number) {
@@ -337,16 +351,18 @@ static tina_effect node_act(tina_ctx *ctx, uint32_t number) {
     for (uint32_t left = 1 + draw(6, load(4)); left > 0; left--) {
         uint32_t what = draw(7, 8);
         uint32_t which = draw(8, MONITORS);
-        if (what < 4)
+        if (what < 4 && does(KIND_SEND))
             burst_send(ctx, number);
-        else if (what < 6)
+        else if (what >= 4 && what < 6 && does(KIND_WATCH_NODE))
             watch_node(ctx, book);
-        else if (what == 6)
+        else if (what == 6 && does(KIND_WATCH_SHARD))
             watch_shard(ctx, book);
-        else if (book->watches[which].monitor.bits)
+        else if (what == 7 && book->watches[which].monitor.bits && does(KIND_STOP))
             watch_stop(ctx, &book->watches[which]);
     }
     uint32_t end = draw(9, 200);
+    if (!does(KIND_END))
+        return tina_receive();
     if (end == 0)
         return node_end(number, tina_done());
     if (end == 1)
@@ -355,7 +371,8 @@ static tina_effect node_act(tina_ctx *ctx, uint32_t number) {
 }
 
 static void node_forward(tina_ctx *ctx, uint32_t number, const numbered *came) {
-    if (came->hops == 0 || draw(11, 2) || tina_sim_is_calm(tina_sim_current()))
+    if (came->hops == 0 || draw(11, 2) || tina_sim_is_calm(tina_sim_current()) ||
+        !does(KIND_FORWARD))
         return;
     uint32_t to = draw(12, mesh_of()->node_count);
     (void)node_send(ctx, number, to, mesh_of()->nodes[to].who, TAG_NUMBERED, came->hops - 1);

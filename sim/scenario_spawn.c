@@ -84,6 +84,18 @@ static uint32_t load(uint32_t most) {
     return tina_sim_load(tina_sim_current(), most);
 }
 
+// Of what a parent does.
+enum {
+    KIND_SPAWN = 0,
+    KIND_POKE,
+    KIND_SPAWN_ON,
+    KIND_END,
+};
+
+static bool does(uint32_t kind) {
+    return tina_sim_does(tina_sim_current(), kind);
+}
+
 static birth *birth_of(uint64_t serial) {
     birth *at = &births_of()->births[serial % BIRTHS];
     return at->serial == serial ? at : NULL;
@@ -301,14 +313,15 @@ static tina_effect parent_live(tina_ctx *ctx, parent *self) {
     if (tina_sim_is_calm(tina_sim_current()))
         return tina_receive();
     for (uint32_t left = draw(9, load(4)); left > 0; left--)
-        child_spawn(ctx, self);
+        if (does(KIND_SPAWN))
+            child_spawn(ctx, self);
     const known_child *known = &self->known[draw(10, KNOWN)];
-    if (!tina_handle_is_none(known->child))
+    if (!tina_handle_is_none(known->child) && does(KIND_POKE))
         child_poke(ctx, known);
     uint32_t shard = draw(11, tina_shard_count(ctx));
-    if (shard != tina_shard_number(ctx) && draw(12, 2))
+    if (shard != tina_shard_number(ctx) && draw(12, 2) && does(KIND_SPAWN_ON))
         return child_spawn_on(ctx, self, shard);
-    return draw(13, 100) == 0 ? tina_crash(1) : tina_receive();
+    return draw(13, 100) == 0 && does(KIND_END) ? tina_crash(1) : tina_receive();
 }
 
 static void spawn_answered(tina_ctx *ctx, parent *self, const tina_spawn_event *event) {

@@ -21,6 +21,16 @@ enum {
     TAG_BUFFER = 1
 };
 
+// Of what a hand does.
+enum {
+    KIND_GIVE = 0,
+    KIND_WRITE,
+    KIND_SEND,
+    KIND_END,
+    KIND_SEND_ON,
+    KIND_KEEP,
+};
+
 // What is written into a buffer, by word.
 typedef struct content {
     uint64_t taking; // the number of the taking that it was had by
@@ -64,6 +74,10 @@ static uint32_t draw(uint32_t stream, uint64_t limit) {
 
 static uint32_t load(uint32_t most) {
     return tina_sim_load(tina_sim_current(), most);
+}
+
+static bool does(uint32_t kind) {
+    return tina_sim_does(tina_sim_current(), kind);
 }
 
 static void hand_rest(tina_ctx *ctx) {
@@ -190,13 +204,14 @@ static void hand_act(tina_ctx *ctx, hand *self) {
     uint32_t what = draw(3, 8);
     if (held->transfer.bits == 0 || what == 0) {
         buffer_take(ctx, self);
-    } else if (what == 1) {
+    } else if (what == 1 && does(KIND_GIVE)) {
         buffer_give(ctx, self, held);
-    } else if (what == 2) {
+    } else if (what == 2 && does(KIND_WRITE)) {
         void *data = held_data(ctx, held, "before it is written to");
         if (data)
             buffer_write(ctx, held, data);
-    } else if (what < 7 && buffer_send(ctx, self, held, draw(4, 4))) {
+    } else if (what > 2 && what < 7 && does(KIND_SEND) &&
+               buffer_send(ctx, self, held, draw(4, 4))) {
         held->transfer.bits = 0;
     }
 }
@@ -212,6 +227,8 @@ static tina_effect hand_live(tina_ctx *ctx, hand *self) {
     for (uint32_t left = 1 + draw(5, load(5)); left > 0; left--)
         hand_act(ctx, self);
     uint32_t end = draw(6, 150);
+    if (!does(KIND_END))
+        return tina_receive();
     return end == 0 ? tina_done() : end == 1 ? tina_crash(1) : tina_receive();
 }
 
@@ -231,13 +248,14 @@ static tina_effect buffer_came(tina_ctx *ctx, hand *self, const tina_message *m)
     held_buffer *held = held_free(self);
     if (data && draw(8, 2))
         buffer_write(ctx, &now, data);
-    if (what == 0 && held && !tina_sim_is_calm(tina_sim_current())) {
+    if (what == 0 && held && does(KIND_KEEP) && !tina_sim_is_calm(tina_sim_current())) {
         if (!tina_transfer_keep(ctx, now.transfer))
             tina_sim_fail(tina_sim_current(), "transfers owner", "a buffer cannot be kept");
         *held = now;
         return tina_receive();
     }
-    if (what < 3 && came.hops && buffer_send(ctx, self, &now, came.hops - 1))
+    if (what < 3 && came.hops && does(KIND_SEND_ON) &&
+        buffer_send(ctx, self, &now, came.hops - 1))
         return tina_receive();
     if (what == 3)
         buffer_give(ctx, self, &now);

@@ -41,7 +41,8 @@ static void settings_vary(tina_prng *prng, tina_sim_settings *settings, const si
         uint64_t *value = tina_sim_setting_of(settings, row);
         uint64_t calm = *tina_sim_setting_of(&least, row);
         uint64_t how = tina_prng_below(prng, 2 + stays);
-        if (*value == calm || value == &settings->load_permille)
+        if (*value == calm || value == &settings->load_permille ||
+            value == &settings->kinds_left_out)
             continue;
         if (how == 0)
             *value = calm;
@@ -69,10 +70,16 @@ static uint64_t faults_ns_of(const sim_plan *plan) {
                                        : TINA_SIM_FAULTS_NS;
 }
 
+// Few of them, or any.
+static uint64_t kinds_draw(tina_prng *prng, uint64_t halvings) {
+    uint64_t kinds = tina_prng_below(prng, 1u << TINA_SIM_KINDS);
+    return halvings > 1 ? kinds : UINT64_C(1) << kinds % TINA_SIM_KINDS;
+}
+
 // What makes a world small: a step below the best, or anything. Each stays as it is `stays` times
 // to one.
-static void size_vary(tina_prng *prng, const sim_seek *seek, sim_plan *plan, uint64_t *load,
-                      uint64_t stays, uint64_t halvings) {
+static void size_vary(tina_prng *prng, const sim_seek *seek, sim_plan *plan,
+                      tina_sim_settings *settings, uint64_t stays, uint64_t halvings) {
     const sim_plan *best = seek->best;
     bool waits = strcmp(seek->checker, SIM_LIVENESS) == 0;
     plan->faults_from_ns = 0;
@@ -86,7 +93,9 @@ static void size_vary(tina_prng *prng, const sim_seek *seek, sim_plan *plan, uin
     if (waits && tina_prng_below(prng, 1 + stays) == 0)
         plan->liveness_ns = part_draw(prng, sim_plan_liveness_ns(best), halvings);
     if (tina_prng_below(prng, 1 + stays) == 0)
-        *load = part_draw(prng, *load, halvings);
+        settings->load_permille = part_draw(prng, settings->load_permille, halvings);
+    if (tina_prng_below(prng, 1 + stays) == 0)
+        settings->kinds_left_out ^= kinds_draw(prng, halvings);
 }
 
 // Of four runs one is fresh, with whatever its seed draws, one far from the best and two near it.
@@ -106,7 +115,8 @@ static void plan_vary(const void *seek_, uint64_t number, sim_plan *plan) {
         settings_vary(&prng, &settings, seek->best, near ? 14 : 2);
     }
     settings.load_permille = of_best.load_permille;
-    size_vary(&prng, seek, plan, &settings.load_permille, near ? 2 : 1, near ? 1 : 9);
+    settings.kinds_left_out = of_best.kinds_left_out;
+    size_vary(&prng, seek, plan, &settings, near ? 2 : 1, near ? 1 : 9);
     plan->events_max = seek->events_max;
     sim_plan_set(plan, &settings);
 }

@@ -77,7 +77,8 @@ extern "C" {
     X(power_ppm, 0, 10, 5000) /* a turn: the machine loses power, and begins anew */               \
     X(down_ns, 1000000, 1000000, 10000000000) /* ... after, at most */                             \
     /* Scenario. Never drawn; made less to make a failure smaller */                               \
-    X(load_permille, 1000, 1000, 1000) /* of the work that it has for itself: tina_sim_load */
+    X(load_permille, 1000, 1000, 1000) /* of the work that it has for itself: tina_sim_load */     \
+    X(kinds_left_out, 0, 0, 0)         /* of its actions, a bit each: tina_sim_does */
 
 #define TINA_SIM_SETTING_FIELD(name, calm, low, high) uint64_t name;
 typedef struct tina_sim_settings {

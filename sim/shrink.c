@@ -11,6 +11,7 @@
 
 #define RUNS_DEFAULT    2000u
 #define SECONDS_DEFAULT 60u
+#define EVENTS_SMALL    40u // boot and an exchange: less is not looked for
 
 typedef struct shrink_state {
     sim_attempt *attempt;
@@ -22,7 +23,7 @@ typedef struct shrink_state {
     uint32_t shards;    // of the run that was given
     bool shrunk;        // in this round
     bool minimal;       // after the last
-    uint64_t tenth;     // of the events of the run that was given
+    uint64_t goal;      // a tenth of the events of the run that was given, or EVENTS_SMALL
     uint64_t allowed;   // events of a smaller run
     sim_outcome last;   // that failed
     const sim_plan *given;
@@ -74,8 +75,8 @@ static bool plan_fails(shrink_state *self, const sim_plan *plan, bool watched) {
                  (watched || patience_is_fair(self, plan));
     if (fails)
         self->last = outcome;
-    if (fails && self->allowed > self->tenth)
-        self->allowed = outcome.events > self->tenth ? outcome.events : self->tenth;
+    if (fails && self->allowed > self->goal)
+        self->allowed = outcome.events > self->goal ? outcome.events : self->goal;
     return fails;
 }
 
@@ -150,6 +151,7 @@ static bool settings_fail(shrink_state *self, const uint64_t *numbers, uint32_t 
     tina_sim_settings settings = settings_least(self->plan);
     sim_plan candidate = {0};
     settings.load_permille = before.load_permille;
+    settings.kinds_left_out = before.kinds_left_out;
     for (uint32_t i = 0; i < count; i++) {
         const tina_sim_setting *row = &tina_sim_setting_table[numbers[i]];
         *tina_sim_setting_of(&settings, row) = *tina_sim_setting_of(&before, row);
@@ -163,6 +165,7 @@ static void settings_shrink(shrink_state *self) {
     tina_sim_settings settings = settings_of(self->plan);
     tina_sim_settings least = settings_least(self->plan);
     least.load_permille = settings.load_permille;
+    least.kinds_left_out = settings.kinds_left_out;
     uint64_t numbers[sizeof settings / sizeof(uint64_t)];
     shrink_list list = {numbers, 0, settings_fail};
     for (uint32_t i = 0; i < tina_sim_setting_count; i++) {
@@ -188,16 +191,36 @@ static void shards_shrink(shrink_state *self) {
     }
 }
 
+static bool work_try(shrink_state *self, uint64_t load, uint64_t left_out) {
+    sim_plan candidate = {0};
+    tina_sim_settings settings = settings_of(self->plan);
+    settings.load_permille = load;
+    settings.kinds_left_out = left_out;
+    sim_plan_copy(&candidate, self->plan);
+    sim_plan_set(&candidate, &settings);
+    return candidate_try(self, &candidate);
+}
+
 static void load_shrink(shrink_state *self) {
+    uint64_t left_out = settings_of(self->plan).kinds_left_out;
     uint64_t most = settings_of(self->plan).load_permille;
-    for (uint64_t load = 1; load < most; load = 2 * load + 1) {
-        sim_plan candidate = {0};
-        tina_sim_settings settings = settings_of(self->plan);
-        settings.load_permille = load;
-        sim_plan_copy(&candidate, self->plan);
-        sim_plan_set(&candidate, &settings);
-        if (candidate_try(self, &candidate))
-            return;
+    for (uint64_t load = 1; load < most && !work_try(self, load, left_out); load = 2 * load + 1)
+        ;
+}
+
+// A bit says something only where it makes a difference.
+static void kinds_shrink(shrink_state *self) {
+    for (uint32_t kind = 0; kind < TINA_SIM_KINDS; kind++) {
+        tina_sim_settings now = settings_of(self->plan);
+        uint64_t events = self->last.events;
+        uint64_t other = now.kinds_left_out ^ UINT64_C(1) << kind;
+        uint64_t allowed = self->allowed;
+        bool more = other > now.kinds_left_out;
+        self->allowed = more && events > 1 ? events - 1 : events;
+        if (!work_try(self, now.load_permille, other))
+            self->allowed = allowed;
+        else if (self->allowed < self->goal)
+            self->allowed = self->goal;
     }
 }
 
@@ -293,6 +316,7 @@ static void all_shrink(shrink_state *self) {
         settings_shrink(self);
         shards_shrink(self);
         load_shrink(self);
+        kinds_shrink(self);
         if (!self->plan->kept)
             window_shrink(self);
         minimal = decisions_shrink(self) && !self->shrunk;
@@ -307,7 +331,7 @@ static bool may_seek(const shrink_state *self) {
            strcmp(self->checker, SIM_NOT_TWICE) != 0;
 }
 
-#define SEEK_ON_NS UINT64_C(1000000000) // once a run is within a tenth
+#define SEEK_ON_NS UINT64_C(1000000000) // once the goal is reached
 
 static bool seek_once(shrink_state *self, uint64_t end_ns) {
     uint64_t now_ns = wall_ns();
@@ -334,8 +358,8 @@ static bool seek_once(shrink_state *self, uint64_t end_ns) {
     bool fails = candidate_try(self, &found);
     if (!fails)
         self->allowed = allowed;
-    else if (self->allowed < self->tenth)
-        self->allowed = self->tenth;
+    else if (self->allowed < self->goal)
+        self->allowed = self->goal;
     return true;
 }
 
@@ -345,9 +369,9 @@ static bool seek(shrink_state *self, uint64_t most_ns) {
     bool within = false;
     while (may_seek(self) && !is_spent(self)) {
         uint64_t on_ns = wall_ns() + SEEK_ON_NS;
-        if (!within && self->last.events <= self->tenth && on_ns < end_ns)
+        if (!within && self->last.events <= self->goal && on_ns < end_ns)
             end_ns = on_ns;
-        within = self->last.events <= self->tenth;
+        within = self->last.events <= self->goal;
         if (!seek_once(self, end_ns))
             break;
     }
@@ -372,13 +396,13 @@ void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *li
     sim_plan_copy(&given, plan);
     *shrunk = (sim_shrunk){.repeats = plan_fails(&self, plan, true)};
     self.shards = self.last.shards;
-    self.tenth = self.last.events / 10;
+    self.goal = self.last.events / 10 > EVENTS_SMALL ? self.last.events / 10 : EVENTS_SMALL;
     shrunk->events_before = self.last.events;
     shrunk->struck_before = self.last.struck_count;
     if (shrunk->repeats) {
         seek(&self, seek_ns);
         all_shrink(&self);
-        if (self.last.events > self.tenth && seek(&self, seek_ns))
+        if (self.last.events > self.goal && seek(&self, seek_ns))
             all_shrink(&self);
         shrunk->repeats = plan_fails(&self, plan, true);
     }

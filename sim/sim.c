@@ -342,6 +342,11 @@ uint32_t tina_sim_load(const tina_sim *sim, uint32_t most) {
     return load ? (uint32_t)load : 1;
 }
 
+bool tina_sim_does(const tina_sim *sim, uint32_t kind) {
+    TINA_ASSERT(kind < TINA_SIM_KINDS);
+    return (sim->world.settings.kinds_left_out >> kind & 1) == 0;
+}
+
 void tina_sim_note(tina_sim *sim, uint32_t a, uint64_t b) {
     sim_note(&sim->world, SIM_USER, SIM_NOWHERE, a, b);
 }

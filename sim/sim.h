@@ -142,6 +142,12 @@ uint64_t tina_sim_draw(tina_sim *sim, uint32_t stream, uint64_t limit);
 // does not wait for either.
 uint32_t tina_sim_load(const tina_sim *sim, uint32_t most);
 
+// tina_sim_does returns whether a scenario is to do actions of a kind, a number below
+// TINA_SIM_KINDS that it gives to those that it can leave out: all, but where a failure is made
+// smaller. What the action would draw is drawn either way.
+#define TINA_SIM_KINDS 16u
+bool tina_sim_does(const tina_sim *sim, uint32_t kind);
+
 // tina_sim_note adds an event of the scenario's to the record.
 void tina_sim_note(tina_sim *sim, uint32_t a, uint64_t b);
 
