@@ -172,6 +172,7 @@ static tina_effect wait(tina_ctx *ctx, dispatcher *self) {
 // Others may have room: the bridge is told to pass this shard over until a connection ends.
 static tina_effect handed_over_refuse(tina_ctx *ctx, dispatcher *self, tina_fd fd) {
     bool taken = http_overflow_refuse(self->shard, ctx, fd);
+    http_shard_refuse(self->shard);
     self->shard->listener = tina_self(ctx);
     if (!self->told_full)
         self->told_full = tina_send(ctx, self->bridge, TAG_FULL, NULL, 0) == TINA_SEND_OK;

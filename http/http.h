@@ -137,7 +137,7 @@ typedef struct http_server {
 // for anybody: a connection that has just ended, or is about to enter, may be missing.
 typedef struct http_load {
     tina_atomic_u32 live;    // connections; one that crashed until its slot is used again
-    tina_atomic_u32 settled; // connections that have ever entered, or were lost on the way in
+    tina_atomic_u32 settled; // connections that have ever entered, or did not get in
 } http_load;
 
 // A server made ready to run: the spec, and what it points to.

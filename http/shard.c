@@ -187,6 +187,10 @@ void http_shard_lose(http_shard *shard, uint32_t count) {
     load_tell(shard, count);
 }
 
+void http_shard_refuse(http_shard *shard) {
+    load_tell(shard, 1);
+}
+
 void http_shard_reach(http_shard *shard, uint32_t peer, tina_handle dispatcher) {
     const http_load *load = &shard->program->loads[peer];
     shard->dispatchers[peer] = dispatcher;

@@ -160,8 +160,10 @@ void http_shard_leave(http_shard *shard, uint32_t slot);
 void http_shard_succeed(http_shard *shard, uint32_t slot, tina_handle successor, tina_ctx *ctx);
 http_context *http_shard_context(const http_shard *shard, uint32_t slot); // that it holds
 
-// http_shard_lose notes that sockets which were handed over to this shard are closed.
+// http_shard_lose notes that sockets which were handed over to this shard are closed,
+// http_shard_refuse that one is refused.
 void http_shard_lose(http_shard *shard, uint32_t count);
+void http_shard_refuse(http_shard *shard);
 
 // http_shard_reach notes that `peer` has a new dispatcher, to which nothing is under way.
 void http_shard_reach(http_shard *shard, uint32_t peer, tina_handle dispatcher);

@@ -48,6 +48,9 @@ int main(int argc, char **argv) {
     const char *count = getenv("CONNECTION_COUNT");
     if (count != NULL)
         server.connection_count = server.context_count = (uint32_t)atoi(count);
+    const char *overflow = getenv("OVERFLOW");
+    if (overflow != NULL)
+        server.overflow = overflow[0] == '5' ? HTTP_OVERFLOW_503 : HTTP_OVERFLOW_CLOSE;
     if (getenv("REBUILT") != NULL)
         server.rebuild_max = 3;
     int status = http_serve(&server, argc, argv);

@@ -334,6 +334,132 @@ TEST_P(FullShards, ConnectionsWaitForRoomAndNoneIsLost) {
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
 
+// What came of a connection that asks once: a shard's number, "503", "closed" or "reset".
+string TryOnce(uint16_t port) {
+    int fd = DialLoopback(port);
+    SendAll(fd, "GET /shard HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    string text;
+    char piece[1024];
+    ssize_t count;
+    while ((count = recv(fd, piece, sizeof piece, 0)) > 0)
+        text.append(piece, static_cast<size_t>(count));
+    close(fd);
+    if (text.compare(0, 12, "HTTP/1.1 200") == 0)
+        return text.substr(text.size() - 1);
+    bool refused = text == "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+                           "Retry-After: 1\r\nConnection: close\r\n\r\n";
+    EXPECT_TRUE(refused || text.empty()) << text;
+    return refused ? "503" : count < 0 ? "reset" : "closed";
+}
+
+class OverflowShards : public Shards {
+  protected:
+    explicit OverflowShards(void (*before)() =
+                                [] {
+                                    setenv("CONNECTION_COUNT", "4", 1);
+                                    setenv("OVERFLOW", "503", 1);
+                                })
+        : Shards(before) {}
+
+    // Takes all eight slots; what is refused meanwhile, where the kernel chooses, is tried again.
+    std::vector<int> fill() {
+        std::vector<int> fds;
+        for (int served[2] = {}; served[0] + served[1] < 8;) {
+            int fd = DialLoopback(port_);
+            string shard = try_ask(fd);
+            if (shard == "0" || shard == "1") {
+                served[shard == "1"]++;
+                fds.push_back(fd);
+            } else {
+                EXPECT_TRUE(ByKernel()) << "there is room, and it is not found: " << shard;
+                close(fd);
+            }
+            EXPECT_LE(served[0], 4);
+            EXPECT_LE(served[1], 4);
+        }
+        return fds;
+    }
+
+    static string try_ask(int fd) {
+        string text;
+        char piece[1024];
+        SendAll(fd, kAsk);
+        ssize_t count = recv(fd, piece, sizeof piece, 0);
+        if (count > 0)
+            text.assign(piece, static_cast<size_t>(count));
+        return text.compare(0, 12, "HTTP/1.1 200") == 0 ? text.substr(text.size() - 1) : text;
+    }
+
+    // Asks once with each of many connections: none is served, and each is refused in that way.
+    void expect_all(const string &refusal) {
+        std::vector<int> kept = fill();
+        for (int i = 0; i < 40; i++)
+            EXPECT_EQ(TryOnce(port_), refusal);
+        for (int fd : kept) {
+            EXPECT_NE(ask(fd), ""); // who has a slot keeps it
+            close(fd);
+        }
+        // Both shards are found to have room again.
+        int served[2] = {};
+        for (int i = 0; i < 10000 && (served[0] == 0 || served[1] == 0); i++) {
+            string what = TryOnce(port_);
+            if (what == "0" || what == "1")
+                served[what == "1"]++;
+        }
+        EXPECT_GT(served[0], 0);
+        EXPECT_GT(served[1], 0);
+    }
+
+    // Many at once, more than there is room for: each is served or refused, and some are served.
+    void expect_storm(const string &refusal, bool resets) {
+        std::atomic<int> served{0};
+        std::atomic<int> refused{0};
+        std::vector<std::thread> clients;
+        for (int i = 0; i < 24; i++)
+            clients.emplace_back([&] {
+                for (int round = 0; round < 20; round++) {
+                    string what = TryOnce(port_);
+                    bool good = what == "0" || what == "1";
+                    served += good;
+                    refused += !good;
+                    EXPECT_TRUE(good || what == refusal || (resets && what == "reset")) << what;
+                }
+            });
+        for (std::thread &client : clients)
+            client.join();
+        EXPECT_GT(served, 0);
+        printf("%s: %d served, %d refused\n", GetParam(), served.load(), refused.load());
+        EXPECT_EQ(server_.stop(SIGTERM), 0);
+        EXPECT_EQ(server_.errors(), "");
+    }
+};
+
+TEST_P(OverflowShards, IsAnswered503WhicheverShardWasToServeIt) {
+    expect_all("503");
+    expect_storm("503", false);
+}
+
+class ClosingShards : public OverflowShards {
+  protected:
+    ClosingShards()
+        : OverflowShards([] {
+              setenv("CONNECTION_COUNT", "4", 1);
+              setenv("OVERFLOW", "close", 1);
+          }) {}
+};
+
+// The request is not read, so that the end may be a reset.
+TEST_P(ClosingShards, EndTheConnectionWithoutAWord) {
+    std::vector<int> kept = fill();
+    for (int i = 0; i < 40; i++) {
+        string what = TryOnce(port_);
+        EXPECT_TRUE(what == "closed" || what == "reset") << what;
+    }
+    for (int fd : kept)
+        close(fd);
+    expect_storm("closed", true);
+}
+
 class RebuiltShards : public Shards {
   protected:
     RebuiltShards() : Shards([] { setenv("REBUILT", "1", 1); }) {}
@@ -360,6 +486,12 @@ TEST_P(RebuiltShards, EachListensAndIsHandedToAgainOnTheSamePort) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Spread, RebuiltShards,
+                         ::testing::Values("turns", "kernel", "one", "least"),
+                         [](const auto &spread) { return string(spread.param); });
+INSTANTIATE_TEST_SUITE_P(Spread, OverflowShards,
+                         ::testing::Values("turns", "kernel", "one", "least"),
+                         [](const auto &spread) { return string(spread.param); });
+INSTANTIATE_TEST_SUITE_P(Spread, ClosingShards,
                          ::testing::Values("turns", "kernel", "one", "least"),
                          [](const auto &spread) { return string(spread.param); });
 INSTANTIATE_TEST_SUITE_P(Spread, FullShards, ::testing::Values("turns", "kernel", "one", "least"),
