@@ -319,6 +319,7 @@ static http_turn refuse(http_shard *shard, http_context *context, int status) {
         log_begin(shard, context);
     bool known = context->parser.head.method != 0;
     context->request.head = known ? &context->parser.head : NULL;
+    context->request.to_head = http_parser_saw_head(&context->parser);
     http_response_open(shard, context);
     context->response.close = true;
     http_respond_status(&context->response, status, 0);

@@ -26,6 +26,7 @@ struct http_request {
     tina_ctx *ctx;
     bool exposed;          // http_ctx was called: others may know its isolate
     const http_head *head; // NULL when the request could not be read
+    bool to_head;          // ... whose method was HEAD
     http_peer *peer;       // the connection's
     tina_bytes body;
     bool body_ended;

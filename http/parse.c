@@ -264,6 +264,13 @@ void http_parser_advance(http_parser *parser) {
     http_lines_begin(&parser->lines, false);
 }
 
+bool http_parser_saw_head(const http_parser *parser) {
+    static const char method[] = {'H', 'E', 'A', 'D', ' '};
+    uint32_t first = parser->begin + parser->lines.start;
+    return parser->end - first >= sizeof method &&
+           memcmp(parser->buffer + first, method, sizeof method) == 0;
+}
+
 bool http_parser_is_idle(const http_parser *parser) {
     return parser->state == HTTP_PARSE_IN_HEAD && parser->begin == parser->end;
 }

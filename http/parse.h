@@ -107,6 +107,10 @@ void http_parser_give_room(http_parser *parser, void *memory, uint64_t bytes);
 // http_parser_advance drops a whole request; what follows it is the next one's.
 void http_parser_advance(http_parser *parser);
 
+// http_parser_saw_head tells whether the request whose head failed is HEAD's, which is to get no
+// body (RFC 9110 §9.3.2).
+bool http_parser_saw_head(const http_parser *parser);
+
 // http_parser_is_idle tells whether no byte of a request is here: the line before it is none's.
 bool http_parser_is_idle(const http_parser *parser);
 

@@ -192,7 +192,7 @@ static http_step answer(http_response *response, int status, const char *content
                         tina_bytes body) {
     uint8_t *at = http_head_write(response, status, content_type, body.bytes);
     const http_head *head = response->request->head;
-    bool to_head = head != NULL && head->method == HTTP_HEAD;
+    bool to_head = head != NULL ? head->method == HTTP_HEAD : response->request->to_head;
     if (!to_head && http_status_has_body(status) && body.bytes > 0) {
         memmove(at, body.data, body.bytes);
         at += body.bytes;
