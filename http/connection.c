@@ -13,8 +13,10 @@
 //
 //     READING ──▶ (SENDING) ──▶ WAITING, CALLING ──▶ SENDING or READING
 //
-// While it waits, the socket is watched by a receive in the background: so it is noticed when the
-// client leaves, and what a client sends ahead is taken as long as there is space for it.
+// While it waits, the socket is watched by a poll in the background: so it is noticed when the
+// client leaves, and what a client sends ahead is taken as long as there is space for it. Not by a
+// receive, as the handler may be woken and send meanwhile: what came would hold one of the shard's
+// receive buffers until a slow reader has taken all.
 //
 // It ends by half-closing and waiting for the client's end: a close with bytes unread would reset
 // the connection, and the reset could overtake the last response (RFC 9112 §9.6).
@@ -73,6 +75,8 @@ static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_mess
     switch (m->tag) {
     case TINA_IO_RECV_DONE:
         return http_connection_received(ctx, self, m);
+    case TINA_IO_POLL_DONE:
+        return http_connection_readable(ctx, self, m);
     case TINA_IO_SEND_DONE:
         return sent(ctx, self, m);
     case TINA_IO_OPEN_DONE:
@@ -96,7 +100,7 @@ static tina_effect connection_handle(tina_ctx *ctx, void *self_, const tina_mess
 static bool is_own(const http_connection *self, const tina_message *m) {
     if (m->tag == TINA_SHUTDOWN)
         return true;
-    if (self->watching && m->tag == TINA_IO_RECV_DONE)
+    if (self->watching && m->tag == TINA_IO_POLL_DONE)
         return m->io.id.bits == self->watch.bits;
     switch ((http_connection_state)self->state) {
     case HTTP_CONNECTION_PLACELESS:
@@ -105,6 +109,7 @@ static bool is_own(const http_connection *self, const tina_message *m) {
     case HTTP_CONNECTION_WAITING:
     case HTTP_CONNECTION_CALLING:
         return false;
+    case HTTP_CONNECTION_TAKING:
     case HTTP_CONNECTION_SENDING:
     case HTTP_CONNECTION_FILE:
         return true;
@@ -114,7 +119,7 @@ static bool is_own(const http_connection *self, const tina_message *m) {
     case HTTP_CONNECTION_LINGERING:
         break;
     }
-    return !self->watching; // a receive in the background is being ended
+    return !self->watching; // a poll in the background is being ended
 }
 
 static tina_effect came(tina_ctx *ctx, http_connection *self, const tina_message *m) {
@@ -175,6 +180,7 @@ static tina_effect told_to_shut_down(tina_ctx *ctx, http_connection *self) {
     case HTTP_CONNECTION_PLACELESS:
         return self->context->timer.bits != 0 ? tina_receive() : tina_yield();
     case HTTP_CONNECTION_WAITING:
+    case HTTP_CONNECTION_TAKING:
         return http_connection_wait(ctx, self);
     case HTTP_CONNECTION_RENEWING:
         return http_connection_renew(ctx, self);

@@ -23,8 +23,9 @@ typedef enum http_connection_state {
     HTTP_CONNECTION_FILE,    // an op on the context's file
     HTTP_CONNECTION_PLACELESS, // that op found no place; until the context's timer
     HTTP_CONNECTION_WAITING,   // for anything, for the context's handler; all is sent
+    HTTP_CONNECTION_TAKING,    // WAITING, and receiving what is there
     HTTP_CONNECTION_CALLING,   // for the outcome of a call
-    HTTP_CONNECTION_RENEWING,  // until nothing is received in the background any more
+    HTTP_CONNECTION_RENEWING,  // until nothing is polled in the background any more
     HTTP_CONNECTION_LINGERING, // receiving and dropping; no context
 } http_connection_state;
 
@@ -45,7 +46,7 @@ typedef struct http_connection {
     http_context *context;
     tina_bytes sending;
     uint64_t deadline_ns; // LINGERING; and READING and WAITING when draining
-    tina_io_id watch;     // the receive in the background, when `watching`
+    tina_io_id watch;     // the poll in the background, when `watching`
     http_peer peer;
     uint8_t state;     // http_connection_state
     bool closing;      // what is being sent is the last
@@ -67,7 +68,9 @@ tina_effect http_connection_idle(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_receive(const http_connection *self, uint32_t bytes,
                                     uint64_t timeout_ns);
 tina_effect http_connection_watch_end(tina_ctx *ctx, http_connection *self);
+tina_effect http_connection_watch_ended(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_wait(tina_ctx *ctx, http_connection *self);
+tina_effect http_connection_readable(tina_ctx *ctx, http_connection *self, const tina_message *m);
 tina_effect http_connection_watched(tina_ctx *ctx, http_connection *self, const tina_message *m);
 tina_effect http_connection_wake(tina_ctx *ctx, http_connection *self, const tina_message *m);
 tina_effect http_connection_call(http_connection *self);

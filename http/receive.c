@@ -13,15 +13,12 @@ static tina_effect end_received(tina_ctx *ctx, http_connection *self);
 static tina_effect receive_timed_out(tina_ctx *ctx, http_connection *self);
 static void body_received(tina_ctx *ctx, http_context *context, uint32_t bytes);
 static uint64_t body_await(http_context *context, const http_server *server, uint64_t now_ns);
-static tina_effect watch_canceled(tina_ctx *ctx, http_connection *self);
 
 tina_effect http_connection_received(tina_ctx *ctx, http_connection *self, const tina_message *m) {
-    TINA_ASSERT(self->state != HTTP_CONNECTION_SENDING);
-    bool background = self->watching;
-    self->watching = false;
+    TINA_ASSERT(!self->watching);
     if (m->io.result == TINA_IO_CANCELED)
-        return background ? watch_canceled(ctx, self) : tina_receive(); // told_to_shut_down is next
-    if (self->state == HTTP_CONNECTION_WAITING || self->state == HTTP_CONNECTION_RENEWING)
+        return tina_receive(); // told_to_shut_down is next
+    if (self->state == HTTP_CONNECTION_TAKING)
         return http_connection_watched(ctx, self, m);
     if (self->state == HTTP_CONNECTION_LINGERING)
         return m->io.result > 0 ? http_connection_linger(ctx, self)
@@ -134,14 +131,14 @@ tina_effect http_connection_receive(const http_connection *self, uint32_t bytes,
     return tina_io(tina_op_within(tina_op_recv(self->fd, bytes), timeout_ns));
 }
 
-// The receive of a wait that is over has no deadline; when it is cancelled, or has received
-// something after all, the connection goes on.
+// The poll of a wait that is over has no deadline; when it is cancelled, or has found something
+// after all, the connection goes on.
 tina_effect http_connection_watch_end(tina_ctx *ctx, http_connection *self) {
     tina_cancel(ctx, self->watch);
     return tina_receive();
 }
 
-static tina_effect watch_canceled(tina_ctx *ctx, http_connection *self) {
+tina_effect http_connection_watch_ended(tina_ctx *ctx, http_connection *self) {
     switch ((http_connection_state)self->state) {
     case HTTP_CONNECTION_IDLE:
         return http_connection_idle(ctx, self);
@@ -155,6 +152,7 @@ static tina_effect watch_canceled(tina_ctx *ctx, http_connection *self) {
     case HTTP_CONNECTION_FILE:
     case HTTP_CONNECTION_PLACELESS:
     case HTTP_CONNECTION_WAITING:
+    case HTTP_CONNECTION_TAKING:
     case HTTP_CONNECTION_CALLING:
         break;
     }

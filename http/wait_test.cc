@@ -653,6 +653,29 @@ TEST(Wait, ASlowReaderFillsItsOwnMailboxAndIsGivenUp) {
     EXPECT_EQ(results[0], TINA_SEND_STALE);
 }
 
+TEST(Wait, ASlowReaderWhoSendsHoldsNoReceiveBuffer) {
+    Site site;
+    Client speaker(site);
+    tina_scripted *scripted = site.harness->scripted();
+    tina_scripted_peer slow = tina_scripted_connect(scripted, &site.address);
+    string bytes = get("/flood");
+    tina_scripted_peer_send(scripted, slow, bytes.data(), static_cast<uint32_t>(bytes.size()));
+    site.harness->Settle();
+    speaker.ask(said("x")); // more than the connection holds
+    bytes = get("/");
+    tina_scripted_peer_send(scripted, slow, bytes.data(), static_cast<uint32_t>(bytes.size()));
+    site.harness->Settle();
+    EXPECT_EQ(site.harness->io().buffers_in_use, 0u);
+    char some[4096];
+    while (tina_scripted_peer_recv(scripted, slow, some, sizeof some) > 0)
+        site.harness->Settle();
+    EXPECT_EQ(site.harness->io().buffers_in_use, 0u);
+    tina_scripted_peer_shutdown(scripted, slow); // and what was sent ahead is not forgotten
+    site.harness->Settle();
+    EXPECT_EQ(counters->clients_left, 0u);
+    EXPECT_EQ(counters->contexts_in_use, 1u);
+}
+
 TEST(Wait, HasTheDeadlinesOfAnyConnectionAfterwards) {
     Site site;
     Client speaker(site);

@@ -44,17 +44,31 @@ static bool watch(tina_ctx *ctx, http_connection *self) {
     uint32_t space = http_parser_spare(&self->context->parser);
     if (self->watching || self->ended || space == 0)
         return true;
-    self->watching = tina_submit(ctx, tina_op_recv(self->fd, space), &self->watch) == 0;
+    self->watching = tina_submit(ctx, tina_op_poll(self->fd, TINA_POLL_READ), &self->watch) == 0;
     return self->watching;
+}
+
+// The handler may have been woken, and be done, since it was found: then the watch has ended by
+// itself. Another request's handler may have no space for what is there.
+tina_effect http_connection_readable(tina_ctx *ctx, http_connection *self, const tina_message *m) {
+    self->watching = false;
+    if (self->state != HTTP_CONNECTION_WAITING)
+        return http_connection_watch_ended(ctx, self);
+    if (m->io.result < 0)
+        return client_left(ctx, self);
+    uint32_t space = http_parser_spare(&self->context->parser);
+    if (space == 0)
+        return tina_receive();
+    self->state = HTTP_CONNECTION_TAKING;
+    return tina_io(tina_op_recv(self->fd, space));
 }
 
 tina_effect http_connection_watched(tina_ctx *ctx, http_connection *self, const tina_message *m) {
     http_parser *parser = &self->context->parser;
+    self->state = HTTP_CONNECTION_WAITING;
     if (m->io.result > 0)
         http_parser_take(parser, tina_io_data(ctx, m), (uint32_t)m->io.result);
     self->ended = m->io.result == 0;
-    if (self->state == HTTP_CONNECTION_RENEWING && m->io.result >= 0)
-        return http_connection_renew(ctx, self);
     if (m->io.result < 0 || (self->ended && !http_parser_holds_more(parser)))
         return client_left(ctx, self);
     return watch(ctx, self) ? tina_receive() : http_connection_leave(ctx, self);
