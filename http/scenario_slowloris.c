@@ -13,6 +13,7 @@
 #define ABUSERS   12u
 #define SECOND_NS UINT64_C(1000000000)
 #define STUCK_NS  (300 * SECOND_NS)
+#define EVER_NS   (2000 * SECOND_NS) // longer than the run
 
 typedef struct slowloris_state slowloris_state;
 
@@ -57,14 +58,15 @@ static void abuser_visit(void *where, uint64_t word) {
         .to = site->address,
         .data = bytes,
         .bytes = used,
-        .timeout_ns = 30 * SECOND_NS,
         .kept_max = 1,
         .done = abuser_done,
         .where = self,
     };
     (void)sim_client_abuse(&self->state->stream, SECOND_NS, &plan);
-    if (plan.timeout_ns == 0)
-        plan.timeout_ns = 30 * SECOND_NS;
+    // Who waits for the server to act does so until it does.
+    if (plan.leaves_ns == 10 * SECOND_NS)
+        plan.leaves_ns = EVER_NS;
+    plan.timeout_ns = EVER_NS;
     self->client =
         sim_client_start(tina_sim_net(sim), site->hosts[draw(sim, 12, SIM_SITE_HOSTS)], &plan);
 }
@@ -73,6 +75,9 @@ static void slowloris_begin(tina_sim *sim, void *state_) {
     slowloris_state *state = state_;
     sim_world *world = tina_sim_world(sim);
     http_server server = sim_site_server(sim);
+    // Fewer than abusers: without a deadline they would have them all before long.
+    server.connection_count = 2 + draw(sim, 3, 3);
+    server.context_count = 1 + draw(sim, 4, server.connection_count);
     server.idle_timeout_ns = SECOND_NS;
     server.header_timeout_ns = SECOND_NS;
     server.body_timeout_ns = SECOND_NS;
@@ -130,8 +135,9 @@ const tina_scenario http_scenario_slowloris = {
     .spec_count = 1,
     .shards_min = 1,
     .shards_max = SIM_SITE_SHARDS_MAX,
-    // With latencies as long as these deadlines, good clients are slow ones too.
-    .settings = "disk_rot_ppm=calm,net_trickle_ppm=calm,net_ns=calm,net_buffer_bytes=calm",
+    // With latencies as long as these deadlines, good clients are slow ones too. Many an answer is
+    // more than both ends hold.
+    .settings = "disk_rot_ppm=calm,net_trickle_ppm=calm,net_ns=calm,net_buffer_bytes=2000",
     .faults_ns = 4000000000,
     .liveness_ns = 600000000000,
     .state_bytes = sizeof(slowloris_state),

@@ -12,6 +12,7 @@
 
 #define FILES        4u
 #define STATIC_BYTES 5000u
+#define LARGE_BYTES  7400u
 #define PIECE_BYTES  97u // written at once
 #define SECOND_NS    UINT64_C(1000000000)
 
@@ -65,6 +66,10 @@ sim_ask sim_ask_draw(tina_sim *sim, sim_site *site, uint32_t bytes) {
     ask.kind = (uint32_t)tina_sim_draw(sim, 40, SIM_ASK_KINDS);
     ask.bytes = (uint32_t)tina_sim_draw(sim, 41, tina_sim_draw(sim, 42, 3) ? 100 : bytes);
     ask.wait_ms = (uint32_t)tina_sim_draw(sim, 43, 50);
+    // With 1,200 bytes of head and this, it needs a room for large bodies; and fits into a
+    // response.
+    if (ask.kind == SIM_ASK_ECHO && tina_sim_draw(sim, 53, 6) == 0)
+        ask.bytes = LARGE_BYTES;
     return ask;
 }
 

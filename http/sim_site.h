@@ -87,7 +87,7 @@ bool sim_site_in_order(tina_sim *sim);
 // sim_site_in_use returns how many connections, contexts and rooms are taken, of all shards.
 uint32_t sim_site_in_use(tina_sim *sim);
 
-// sim_ask_draw draws an ask of up to `bytes`.
+// sim_ask_draw draws an ask of up to `bytes`, but for a large body now and then.
 sim_ask sim_ask_draw(tina_sim *sim, sim_site *site, uint32_t bytes);
 
 // sim_ask_write writes the request and returns its length.
