@@ -30,6 +30,7 @@ typedef enum probe_kind {
     PROBE_BODY_STOPS,
     PROBE_BODY_STOPS_LATE, // after some more of it has come
     PROBE_BODY_SECOND,     // the next one's, which came with the end of the first
+    PROBE_BODY_STREAMED,   // stops when a part of it has come back: the answer is cut
     PROBE_BODY_DRIPS,
     PROBE_BODY_TOO_SLOW, // at half of body_rate
     PROBE_BODY_MOVES,    // at twice body_rate: is answered
@@ -46,7 +47,7 @@ typedef enum probe_kind {
     PROBE_KINDS,
 } probe_kind;
 
-#define TIMED_OUT 14u // of these
+#define TIMED_OUT 15u // of these
 
 typedef struct deadlines_state {
     sim_site site;
@@ -140,9 +141,10 @@ static void second_body_script(deadlines_state *state, script *says, uint32_t he
 static void body_script(tina_sim *sim, deadlines_state *state, probe_kind kind, script *says) {
     sim_probe *probe = &state->probes[kind];
     uint64_t body_ns = state->site.server.body_timeout_ns;
-    bool held_up = kind == PROBE_BODY_HELD_UP;
-    probe->asks[0] = ask_make(state, held_up ? SIM_ASK_SIP : SIM_ASK_ECHO, BODY_BYTES,
-                              (uint32_t)(2 * body_ns / 1000000));
+    uint32_t how = kind == PROBE_BODY_HELD_UP    ? SIM_ASK_SIP
+                   : kind == PROBE_BODY_STREAMED ? SIM_ASK_STREAM
+                                                 : SIM_ASK_ECHO;
+    probe->asks[0] = ask_make(state, how, BODY_BYTES, (uint32_t)(2 * body_ns / 1000000));
     probe->asks[0].closes = kind != PROBE_BODY_SECOND;
     says->bytes = sim_ask_write(&probe->asks[0], says->first);
     uint32_t head = says->bytes - BODY_BYTES;
@@ -153,6 +155,10 @@ static void body_script(tina_sim *sim, deadlines_state *state, probe_kind kind, 
     } else if (kind == PROBE_BODY_STOPS_LATE) {
         says->bytes = head + BODY_BYTES / 2;
         later(probe, says, head, body_ns / 2);
+    } else if (kind == PROBE_BODY_STREAMED) {
+        says->bytes = head + 1 + draw(sim, 16, 20);
+        probe->statuses = "";
+        probe->cut = true;
     } else if (kind == PROBE_BODY_SECOND) {
         second_body_script(state, says, head);
     } else if (kind == PROBE_BODY_DRIPS) {
@@ -223,6 +229,7 @@ static void probe_begin(tina_sim *sim, deadlines_state *state, probe_kind kind) 
         "body stops",
         "body stops later",
         "second body stops",
+        "streamed body stops",
         "body drips",
         "body too slow",
         "body moves",

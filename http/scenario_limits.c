@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Requests that are just as large as they may be, which are answered, and those that are one more,
-// which are told so; and a connection that asks for more than requests_max.
+// which are told so; a connection that asks for more than requests_max; and clients that end before
+// their requests do.
 
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "core/format.h"
 #include "http/sim_probe.h"
 #include "http/sim_scenarios.h"
+#include "sim/disk.h"
 #include "sim/world.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -24,11 +26,20 @@ typedef enum limit_kind {
     LIMITS,
 } limit_kind;
 
-#define PROBES (2 * LIMITS + 2)
+// Clients that half-close, after a part of a request or all of it; and one that asks for files.
+typedef enum end_kind {
+    END_IN_HEAD = 0,
+    END_IN_BODY,
+    END_AFTER,
+    END_NEVER,
+    ENDS,
+} end_kind;
+
+#define PROBES (2 * LIMITS + 2 + ENDS)
 
 typedef struct limits_state {
     sim_site site;
-    sim_probe probes[PROBES]; // within and beyond each; and requests, at once and later
+    sim_probe probes[PROBES]; // within and beyond each; requests, at once and later; ends
 } limits_state;
 
 typedef struct request {
@@ -104,9 +115,10 @@ static void limit_begin(tina_sim *sim, limits_state *state, limit_kind kind, boo
     sim_probe_start(sim, probe, tina_bytes_of(out.data, out.bytes), tina_bytes_of(NULL, 0));
 }
 
+static const char *const answers[] = {"200", "200 200", "200 200 200", "200 200 200 200"};
+
 // Two more than are answered, the last of which says that it is.
 static void requests_begin(tina_sim *sim, limits_state *state, bool later) {
-    static const char *const statuses[] = {"200", "200 200", "200 200 200", "200 200 200 200"};
     static request out;
     uint32_t most = state->site.server.requests_max;
     sim_probe *probe = &state->probes[2 * LIMITS + later];
@@ -119,19 +131,58 @@ static void requests_begin(tina_sim *sim, limits_state *state, bool later) {
         first = i == 0 || !later ? (uint32_t)out.bytes : first;
     }
     probe->name = later ? "requests, later" : "requests";
-    probe->statuses = statuses[most - 1];
+    probe->statuses = answers[most - 1];
     probe->closed = true;
     probe->most_ns = SLACK_NS;
-    if (later && most > 1)
+    if (later)
         probe->then_ns = SECOND_NS;
     sim_probe_start(sim, probe, tina_bytes_of(out.data, first),
                     tina_bytes_of(out.data + first, out.bytes - first));
+}
+
+// A request that is not whole when the client ends is told so, and one that is is answered. After
+// answers with files, an idle connection has none of them open.
+static void end_begin(tina_sim *sim, limits_state *state, end_kind kind) {
+    static const char *const names[] = {"ends in head", "ends in body", "ends after", "asks on"};
+    static const char *const statuses[] = {"400", "400", "200", NULL};
+    static request out;
+    uint64_t idle_ns = state->site.server.idle_timeout_ns;
+    sim_probe *probe = &state->probes[2 * LIMITS + 2 + kind];
+    uint32_t count = kind == END_NEVER ? state->site.server.requests_max - 1 : 1;
+    out.bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        probe->asks[i] = (sim_ask){.id = ++state->site.next_id + 100,
+                                   .kind = kind == END_NEVER ? SIM_ASK_FILE : SIM_ASK_ECHO,
+                                   .bytes = kind == END_NEVER ? i : 50};
+        out.bytes += sim_ask_write(&probe->asks[i], out.data + out.bytes);
+    }
+    if (kind == END_IN_HEAD)
+        out.bytes = 1 + tina_sim_draw(sim, 7, out.bytes - 51);
+    if (kind == END_IN_BODY)
+        out.bytes -= 1 + tina_sim_draw(sim, 8, 49);
+    probe->name = names[kind];
+    probe->statuses = kind == END_NEVER ? answers[count - 1] : statuses[kind];
+    probe->plan.half_closes = kind != END_NEVER;
+    probe->least_ns = kind == END_NEVER ? idle_ns : 0;
+    probe->most_ns = probe->least_ns + SLACK_NS;
+    sim_probe_start(sim, probe, tina_bytes_of(out.data, out.bytes), tina_bytes_of(NULL, 0));
+}
+
+static void files_look(void *state_, uint64_t word) {
+    tina_sim *sim = tina_sim_current();
+    uint32_t files = sim_disk_open_fds(tina_sim_disk(sim));
+    (void)state_;
+    (void)word;
+    if (files != 0)
+        tina_sim_fail(sim, "http files", "%u are open, and nobody is asking", files);
 }
 
 static void probes_start(void *state_, uint64_t word) {
     limits_state *state = state_;
     tina_sim *sim = tina_sim_current();
     (void)word;
+    for (uint32_t i = 0; i < ENDS; i++)
+        end_begin(sim, state, (end_kind)i);
     for (uint32_t i = 0; i < 2 * LIMITS; i++)
         limit_begin(sim, state, (limit_kind)(i / 2), i % 2);
     requests_begin(sim, state, false);
@@ -143,15 +194,17 @@ static void limits_begin(tina_sim *sim, void *state_) {
     sim_world *world = tina_sim_world(sim);
     http_server server = sim_site_server(sim);
     server.connection_count = server.context_count = server.large_body_count = PROBES;
-    server.requests_max = 1 + (uint32_t)tina_sim_draw(sim, 1, 4);
+    server.requests_max = 2 + (uint32_t)tina_sim_draw(sim, 1, 3);
     server.backlog = 64;
     server.target_bytes = 64 + (uint32_t)tina_sim_draw(sim, 2, 300);
     server.head_bytes = server.target_bytes + 1024 + (uint32_t)tina_sim_draw(sim, 3, 300);
     server.field_count = 4 + (uint32_t)tina_sim_draw(sim, 4, 20);
     server.body_limit = 100 + (uint32_t)tina_sim_draw(sim, 5, 1700);
+    server.idle_timeout_ns = 3 * SLACK_NS;
     server.response_bytes = 2048 + (uint32_t)tina_sim_draw(sim, 6, 2000);
     sim_site_open(sim, &state->site, &server);
     sim_agenda_at(&world->agenda, world->now_ns + SECOND_NS / 2, probes_start, state, 0);
+    sim_agenda_at(&world->agenda, world->now_ns + 2 * SLACK_NS, files_look, state, 0);
 }
 
 static bool limits_done(tina_sim *sim, void *state_) {
