@@ -12,6 +12,8 @@ const tina_scenario *const http_scenarios[] = {
     &http_scenario_limits,
     &http_scenario_ready,
     &http_scenario_slow_readers,
+    &http_scenario_proxy,
+    &http_scenario_ready,
     &http_scenario_slowloris,
     &http_scenario_vanish,
     &http_scenario_writes,

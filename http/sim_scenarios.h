@@ -18,6 +18,7 @@ extern const tina_scenario http_scenario_full;
 extern const tina_scenario http_scenario_idle;
 extern const tina_scenario http_scenario_keepalive;
 extern const tina_scenario http_scenario_limits;
+extern const tina_scenario http_scenario_proxy;
 extern const tina_scenario http_scenario_ready;
 extern const tina_scenario http_scenario_slow_readers;
 extern const tina_scenario http_scenario_slowloris;
