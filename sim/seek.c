@@ -98,25 +98,28 @@ static void size_vary(tina_prng *prng, const sim_seek *seek, sim_plan *plan,
         settings->kinds_left_out ^= kinds_draw(prng, halvings);
 }
 
-// Of four runs one is fresh, with whatever its seed draws, one far from the best and two near it.
+// Of eight runs one is fresh, with whatever its seed draws, one far from the best, and six near it,
+// one of which has its seed.
 static void plan_vary(const void *seek_, uint64_t number, sim_plan *plan) {
     const sim_seek *seek = seek_;
     tina_prng prng = tina_prng_make(seek->given->seed, SEEK_DOMAIN, (uint32_t)number);
     tina_sim_settings settings;
     tina_sim_settings of_best;
     char sentence[TINA_SENTENCE_BYTES];
-    bool fresh = number % 4 == 0;
-    bool near = number % 4 > 1;
+    bool fresh = number % 8 == 0;
+    bool near = number % 8 > 1;
     bool sensible = sim_plan_settings(seek->best, &of_best, sentence) &&
                     sim_plan_settings(plan, &settings, sentence);
     TINA_ASSERT(sensible);
+    if (number % 8 == 7)
+        plan->seed = seek->best->seed;
     if (!fresh) {
         settings = of_best;
         settings_vary(&prng, &settings, seek->best, near ? 14 : 2);
     }
     settings.load_permille = of_best.load_permille;
     settings.kinds_left_out = of_best.kinds_left_out;
-    size_vary(&prng, seek, plan, &settings, near ? 2 : 1, near ? 1 : 9);
+    size_vary(&prng, seek, plan, &settings, near ? 3 : 1, near ? 1 : 9);
     plan->events_max = seek->events_max;
     sim_plan_set(plan, &settings);
 }

@@ -11,7 +11,8 @@
 
 #define RUNS_DEFAULT    2000u
 #define SECONDS_DEFAULT 60u
-#define EVENTS_SMALL    40u // boot and an exchange: less is not looked for
+#define EVENTS_LEAST    40u  // boot and an exchange: less is not looked for
+#define EVENTS_FEW      100u // less is not looked for again
 
 typedef struct shrink_state {
     sim_attempt *attempt;
@@ -23,7 +24,7 @@ typedef struct shrink_state {
     uint32_t shards;    // of the run that was given
     bool shrunk;        // in this round
     bool minimal;       // after the last
-    uint64_t goal;      // a tenth of the events of the run that was given, or EVENTS_SMALL
+    uint64_t goal;      // a tenth of the events of the run that was given, or EVENTS_LEAST
     uint64_t allowed;   // events of a smaller run
     sim_outcome last;   // that failed
     const sim_plan *given;
@@ -331,6 +332,9 @@ static bool may_seek(const shrink_state *self) {
            strcmp(self->checker, SIM_NOT_TWICE) != 0;
 }
 
+// A world that is calm but for what the failure needs is the better one to seek near.
+#define SEEK_ROUNDS 8u
+
 #define SEEK_ON_NS UINT64_C(1000000000) // once the goal is reached
 
 static bool seek_once(shrink_state *self, uint64_t end_ns) {
@@ -378,11 +382,15 @@ static bool seek(shrink_state *self, uint64_t most_ns) {
     return self->last.events < before;
 }
 
+static bool is_worth_more(const shrink_state *self) {
+    return self->last.events > self->goal && self->last.events > EVENTS_FEW;
+}
+
 void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *limits,
                 sim_shrunk *shrunk) {
     sim_plan given = {0};
     uint64_t seconds = limits && limits->seconds ? limits->seconds : SECONDS_DEFAULT;
-    uint64_t seek_ns = seconds * 1000000000u / 4;
+    uint64_t seek_ns = seconds * 1000000000u / 10;
     shrink_state self = {
         .attempt = sim_attempt_open(),
         .plan = plan,
@@ -396,14 +404,15 @@ void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *li
     sim_plan_copy(&given, plan);
     *shrunk = (sim_shrunk){.repeats = plan_fails(&self, plan, true)};
     self.shards = self.last.shards;
-    self.goal = self.last.events / 10 > EVENTS_SMALL ? self.last.events / 10 : EVENTS_SMALL;
+    self.goal = self.last.events / 10 > EVENTS_LEAST ? self.last.events / 10 : EVENTS_LEAST;
     shrunk->events_before = self.last.events;
     shrunk->struck_before = self.last.struck_count;
     if (shrunk->repeats) {
         seek(&self, seek_ns);
         all_shrink(&self);
-        if (self.last.events > self.goal && seek(&self, seek_ns))
-            all_shrink(&self);
+        for (uint32_t i = 1; i < SEEK_ROUNDS && is_worth_more(&self); i++)
+            if (seek(&self, seek_ns))
+                all_shrink(&self);
         shrunk->repeats = plan_fails(&self, plan, true);
     }
     shrunk->minimal = self.minimal;

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 typedef struct sim_shrink_limits {
-    uint32_t runs;    // 0: 2000; those of other seeds come on top, for half of the time at most
+    uint32_t runs;    // 0: 2000; those of other seeds come on top
     uint32_t seconds; // wall clock; 0: 60
     uint32_t jobs;    // processes that try other seeds; 0: 1
 } sim_shrink_limits;
