@@ -15,6 +15,7 @@ extern const tina_scenario tina_scenario_bank;
 extern const tina_scenario tina_scenario_copy;
 extern const tina_scenario tina_scenario_calls;
 extern const tina_scenario tina_scenario_datagram;
+extern const tina_scenario tina_scenario_doors;
 extern const tina_scenario tina_scenario_echo;
 extern const tina_scenario tina_scenario_handoff;
 extern const tina_scenario tina_scenario_mesh;
