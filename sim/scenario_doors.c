@@ -14,15 +14,16 @@
 #include "sim/client.h"
 #include "sim/scenarios.h"
 
-#define SHARDS_MAX 3u
-#define HOSTS      2u
-#define VISITORS   7u
-#define GUESTS     4u // on a shard; fewer than may come
-#define PORT       7u
-#define PAUSE_NS   UINT64_C(20000000)
-#define RETRY_NS   UINT64_C(3000000)
-#define STUCK_NS   UINT64_C(120000000000)
-#define TAKEN_MAX  4096u
+#define SHARDS_MAX  3u
+#define HOSTS       2u
+#define VISITORS    7u
+#define GUESTS      4u // on a shard; fewer than may come
+#define PORT        7u
+#define PAUSE_NS    UINT64_C(20000000)
+#define RETRY_NS    UINT64_C(3000000)
+#define STUCK_NS    UINT64_C(120000000000)
+#define PATIENCE_NS UINT64_C(100000000) // of a porter at an empty step
+#define TAKEN_MAX   4096u
 
 typedef struct visitor {
     sim_client *client;
@@ -119,6 +120,7 @@ static tina_effect porter_accept(tina_ctx *ctx, porter *self) {
     if (self->accepting)
         return tina_receive();
     tina_io_op op = self->multishot ? tina_op_accept_multishot(self->fd) : tina_op_accept(self->fd);
+    op = tina_op_within(op, PATIENCE_NS);
     if (tina_submit(ctx, op, &self->accept) != 0)
         return porter_rest(ctx);
     self->accepting = true;
