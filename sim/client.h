@@ -43,9 +43,9 @@ typedef struct sim_client_plan {
 
     bool never_reads;
     uint64_t reads_after_ns; // after its start: nothing before
-    uint32_t read_bytes; // at a time; 0: what there is
-    uint64_t read_ns;    // between two reads
-    uint64_t kept_max;   // bytes kept of what it receives; 0: all
+    uint32_t read_bytes;     // at a time; 0: what there is
+    uint64_t read_ns;        // between two reads
+    uint64_t kept_max;       // bytes kept of what it receives; 0: all
 
     bool half_closes;            // once all is sent
     uint64_t leaves_at_sent;     // bytes; 0: does not

@@ -28,7 +28,7 @@ typedef struct sim_plan {
     uint64_t faults_until_ns;
     uint64_t liveness_ns; // 0: the scenario's
     uint64_t events_max;  // 0: all; no word of it is printed
-    uint64_t *kept; // NULL: all strike
+    uint64_t *kept;       // NULL: all strike
     uint32_t kept_count;
     char set[SIM_PLAN_SET_BYTES]; // as tina_sim_settings_set reads it
 } sim_plan;

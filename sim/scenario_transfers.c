@@ -254,8 +254,7 @@ static tina_effect buffer_came(tina_ctx *ctx, hand *self, const tina_message *m)
         *held = now;
         return tina_receive();
     }
-    if (what < 3 && came.hops && does(KIND_SEND_ON) &&
-        buffer_send(ctx, self, &now, came.hops - 1))
+    if (what < 3 && came.hops && does(KIND_SEND_ON) && buffer_send(ctx, self, &now, came.hops - 1))
         return tina_receive();
     if (what == 3)
         buffer_give(ctx, self, &now);

@@ -21,12 +21,12 @@ typedef struct shrink_state {
     uint32_t runs;
     uint32_t runs_max;
     uint64_t end_ns;
-    uint32_t shards;    // of the run that was given
-    bool shrunk;        // in this round
-    bool minimal;       // after the last
-    uint64_t goal;      // a tenth of the events of the run that was given, or EVENTS_LEAST
-    uint64_t allowed;   // events of a smaller run
-    sim_outcome last;   // that failed
+    uint32_t shards;  // of the run that was given
+    bool shrunk;      // in this round
+    bool minimal;     // after the last
+    uint64_t goal;    // a tenth of the events of the run that was given, or EVENTS_LEAST
+    uint64_t allowed; // events of a smaller run
+    sim_outcome last; // that failed
     const sim_plan *given;
     uint32_t jobs;
     uint64_t sought; // runs
