@@ -52,8 +52,7 @@ static tina_effect connection_init(tina_ctx *ctx, void *self_, tina_bytes args) 
 }
 
 static tina_effect succeed(tina_ctx *ctx, http_connection *self, const http_succession *args) {
-    self->fd = args->peer.fd;
-    self->peer = args->peer;
+    self->fd = args->fd;
     self->deadline_ns = args->deadline_ns;
     self->requests = args->requests;
     self->ended = args->ended;
@@ -62,7 +61,7 @@ static tina_effect succeed(tina_ctx *ctx, http_connection *self, const http_succ
     self->shard = tina_shard_memory(ctx);
     (void)tina_bequeath(ctx, self->fd);
     self->context = http_shard_context(self->shard, tina_handle_slot(tina_self(ctx)));
-    self->context->request.peer = &self->peer;
+    self->peer = self->context->peer;
     self->context->requests = &self->requests;
     self->state = HTTP_CONNECTION_READING;
     return http_connection_answer(ctx, self);

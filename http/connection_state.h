@@ -32,7 +32,7 @@ typedef enum http_connection_state {
 // Args of a connection that goes on where another of the same socket ends; its context is in its
 // slot.
 typedef struct http_succession {
-    http_peer peer;
+    tina_fd fd;
     uint64_t deadline_ns;
     uint32_t requests;
     bool ended;
@@ -47,13 +47,13 @@ typedef struct http_connection {
     tina_bytes sending;
     uint64_t deadline_ns; // LINGERING; and READING and WAITING when draining
     tina_io_id watch;     // the poll in the background, when `watching`
-    http_peer peer;
-    uint8_t state;     // http_connection_state
-    bool closing;      // what is being sent is the last
-    bool ended;        // the client has sent its last byte
-    bool draining;     // told to shut down
-    uint32_t requests; // begun
-    bool introduced;   // its PROXY header is read, or none is due
+    http_peer peer;       // without a context; else that one's
+    uint8_t state;        // http_connection_state
+    bool closing;         // what is being sent is the last
+    bool ended;           // the client has sent its last byte
+    bool draining;        // told to shut down
+    uint32_t requests;    // begun
+    bool introduced;      // its PROXY header is read, or none is due
     bool watching;
 } http_connection;
 

@@ -210,6 +210,30 @@ TEST_F(HttpFault, OfAnyKindAnywhereCostsItsOwnConnection) {
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
 
+// In one go with a request whose isolate was exposed, so that the crash is in that one's successor,
+// in its init for most places.
+TEST_F(HttpFault, BehindAnExposedRequestLeavesThatOnesAnswer) {
+    for (const Place &place : kPlaces) {
+        for (const char *way : {"null", "overflow", "panic"}) {
+            int fd = DialLoopback(port_);
+            SendAll(fd, "GET /counters HTTP/1.1\r\nHost: h\r\n\r\n" + crash_at(place, way));
+            string text = answer(fd);
+            EXPECT_EQ(text.substr(0, 17), "HTTP/1.1 200 OK\r\n") << place.name;
+            size_t end = text.find('}');
+            ASSERT_NE(end, string::npos) << place.name;
+            text.erase(0, end + 1);
+            if (place.cut == nullptr) {
+                EXPECT_EQ(text, k500) << place.name << " " << way;
+            } else {
+                EXPECT_EQ(text.substr(0, 17), "HTTP/1.1 200 OK\r\n") << place.name << " " << way;
+                ASSERT_GE(text.size(), strlen(place.cut));
+                EXPECT_EQ(text.substr(text.size() - strlen(place.cut)), place.cut) << way;
+            }
+        }
+    }
+    EXPECT_EQ(server_.stop(SIGTERM), 0);
+}
+
 // No crash, but no answer either.
 TEST_F(HttpFault, AStepThatIsNoneIsAnswered500) {
     for (const Place &place : kPlaces) {

@@ -43,7 +43,7 @@ static tina_effect bytes_received(tina_ctx *ctx, http_connection *self, const ti
             return http_connection_send_rest(self);
         }
         self->state = HTTP_CONNECTION_READING;
-        self->context->request.peer = &self->peer;
+        self->context->peer = self->peer;
         self->context->requests = &self->requests;
         self->context->proxy_awaited = !self->introduced;
     }
@@ -73,6 +73,7 @@ tina_effect http_connection_read_on(tina_ctx *ctx, http_connection *self) {
     const http_server *server = &self->shard->program->server;
     self->introduced = self->introduced || !context->proxy_awaited;
     if (http_parser_is_idle(&context->parser)) {
+        self->peer = context->peer;
         http_context_give(self->shard, tina_handle_slot(tina_self(ctx)));
         self->context = NULL;
         return http_connection_idle(ctx, self);

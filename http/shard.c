@@ -254,6 +254,7 @@ http_context *http_context_take(http_shard *shard, uint32_t slot, tina_ctx *ctx)
     http_parser_init(&context->parser, &limits, base + context_buffer_at(shard->program),
                      (http_field *)(base + context_fields_at()));
     context->request.ctx = ctx;
+    context->request.peer = &context->peer;
     context->request.groups = &server->route_groups;
     context->request.group_bits = 0;
     context->request.id = NULL;

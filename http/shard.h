@@ -41,6 +41,7 @@ typedef enum http_phase {
 // Everything that a connection needs from a request's first byte to its response's last.
 struct http_context {
     http_parser parser;
+    http_peer peer;
     http_request request;   // its match is valid from HTTP_PARSE_HEAD on
     http_response response; // valid in all phases but RECEIVING
     http_file_response file;

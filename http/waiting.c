@@ -107,7 +107,7 @@ tina_effect http_connection_renew(tina_ctx *ctx, http_connection *self) {
     if (self->watching)
         return http_connection_watch_end(ctx, self);
     http_succession args = {
-        .peer = self->peer,
+        .fd = self->fd,
         .deadline_ns = self->deadline_ns,
         .requests = self->requests,
         .ended = self->ended,
