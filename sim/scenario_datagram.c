@@ -3,7 +3,7 @@
 // Requests and answers in datagrams, over a network that loses, repeats and reorders them. A client
 // asks again until it is answered; a server adds each amount once, however often it is asked to.
 // Whatever happens, an answer is to what it says it answers, from whom it should be, whole, and the
-// sum is that of what was asked.
+// sum is that of what was asked. Some are longer than a server takes: of these it is told so.
 //
 //     client (on a host) ── number, amount ──▶ server, one a shard, on a port of its own
 //            ▲                                    │ keeps the number and the sum of each client
@@ -24,6 +24,8 @@
 #define FILL_BYTES 200u // at most, behind each head
 #define AGAIN_NS   UINT64_C(20000000)
 #define RETRY_NS   UINT64_C(5000000)
+#define LONG_BYTES 300u       // of a datagram that is too long
+#define TOO_LONG   UINT64_MAX // its amount
 
 typedef struct packet {
     uint32_t client;
@@ -87,14 +89,27 @@ static void packet_check(const packet *self, uint32_t bytes, const char *whose) 
 
 // Servers.
 
+// It receives while it sends: two ops with addresses, begun in either order, which a crash finds
+// under way.
 typedef struct server {
     tina_fd fd;
+    bool receiving;
+    bool sending; // answer, which stays as it is; what is asked meanwhile will be asked again
     packet answer;
     tina_address to;
 } server;
 
-static tina_effect ask_await(const server *self) {
-    return tina_io_recvfrom(self->fd, sizeof(packet));
+static bool receive_begin(tina_ctx *ctx, server *self) {
+    tina_io_id id;
+    if (!self->receiving)
+        self->receiving = tina_submit(ctx, tina_op_recvfrom(self->fd, sizeof(packet)), &id) == 0;
+    return self->receiving;
+}
+
+static tina_effect ask_await(tina_ctx *ctx, server *self) {
+    if (receive_begin(ctx, self) || tina_timer_set(ctx, RETRY_NS, 0).bits)
+        return tina_receive();
+    return tina_crash(2);
 }
 
 static tina_effect server_init(tina_ctx *ctx, void *self_, tina_bytes args) {
@@ -105,7 +120,7 @@ static tina_effect server_init(tina_ctx *ctx, void *self_, tina_bytes args) {
                                            (uint16_t)(PORT + tina_shard_number(ctx)));
     if (result == 0)
         result = tina_socket_bind(ctx, self->fd, &address);
-    return result == 0 ? ask_await(self) : tina_crash(1);
+    return result == 0 ? ask_await(ctx, self) : tina_crash(1);
 }
 
 // Adding is one step, after which nothing can fail but the answer.
@@ -114,21 +129,33 @@ static tina_effect asked(tina_ctx *ctx, server *self, const tina_message *m) {
     packet ask = {0};
     uint32_t bytes = (uint32_t)m->io.result;
     memcpy(&ask, tina_io_data(ctx, m), bytes < sizeof ask ? bytes : sizeof ask);
+    bool cut = (m->io.flags & TINA_IO_TRUNCATED) != 0;
+    if (cut != (ask.value == TOO_LONG) || (cut && bytes != sizeof ask))
+        tina_sim_fail(sim, "datagram cut", "client %u: %u bytes, and was told %d", ask.client,
+                      bytes, (int)cut);
+    if (cut)
+        return ask_await(ctx, self);
     packet_check(&ask, bytes, "an ask");
     const asker *client = &state_of()->askers[ask.client % CLIENTS];
     account *kept = &state_of()->accounts[ask.client % CLIENTS];
-    if (client->shard != tina_shard_number(ctx) || ask.number > client->asked || ask.number == 0 ||
-        (m->io.flags & TINA_IO_TRUNCATED))
+    if (client->shard != tina_shard_number(ctx) || ask.number > client->asked || ask.number == 0)
         tina_sim_fail(sim, "datagram ask", "client %u, ask %u of %u: not sent here", ask.client,
                       ask.number, client->asked);
     if (ask.number == kept->number + 1) {
         kept->number = ask.number;
         kept->sum += ask.value;
     }
+    if (self->sending)
+        return ask_await(ctx, self);
     self->to = *m->io.from;
     self->answer = (packet){.client = ask.client, .number = ask.number, .value = kept->sum};
     uint32_t answer_bytes = packet_fill(&self->answer, draw(0, FILL_BYTES + 1));
-    return tina_io_sendto(self->fd, &self->answer, answer_bytes, &self->to);
+    if (draw(6, 2))
+        (void)receive_begin(ctx, self);
+    tina_io_id id;
+    tina_io_op send = tina_op_sendto(self->fd, &self->answer, answer_bytes, &self->to);
+    self->sending = tina_submit(ctx, send, &id) == 0;
+    return ask_await(ctx, self);
 }
 
 static tina_effect server_handle(tina_ctx *ctx, void *self_, const tina_message *m) {
@@ -137,8 +164,14 @@ static tina_effect server_handle(tina_ctx *ctx, void *self_, const tina_message 
     case TINA_SHUTDOWN:
         return tina_done();
     case TINA_IO_RECVFROM_DONE:
+        self->receiving = false;
         if (m->io.result > 0)
             return asked(ctx, self, m);
+        break;
+    case TINA_IO_SENDTO_DONE:
+        self->sending = false;
+        if (m->io.result < 0 && m->io.result > TINA_IO_TIMED_OUT)
+            tina_sim_fail(tina_sim_current(), "datagram send", "an answer: %d", m->io.result);
         break;
     default:
         break;
@@ -147,7 +180,7 @@ static tina_effect server_handle(tina_ctx *ctx, void *self_, const tina_message 
         return tina_receive(); // for the shutdown
     if (m->tag < TINA_IO_DONE && m->io.result <= TINA_IO_TIMED_OUT)
         return tina_timer_set(ctx, RETRY_NS, 0).bits ? tina_receive() : tina_crash(2);
-    return ask_await(self);
+    return ask_await(ctx, self);
 }
 
 static const tina_isolate_type server_type = {
@@ -175,14 +208,27 @@ static const tina_spec spec = {
 
 // Clients, on hosts.
 
-static void ask_send(asker *self) {
+static void packet_send(const asker *self, const void *data, uint32_t bytes) {
     sim_net *net = tina_sim_net(tina_sim_current());
-    packet ask = {.client = self->number, .number = self->asked, .value = self->amount};
-    uint32_t bytes = packet_fill(&ask, draw(1, FILL_BYTES + 1));
     tina_address to = sim_net_address(net, SIM_NET_MACHINE, (uint16_t)(PORT + self->shard));
-    int32_t sent = sim_net_sendto(net, self->socket, &ask, bytes, &to);
+    int32_t sent = sim_net_sendto(net, self->socket, data, bytes, &to);
     if (sent < 0 && sent != -ECONNREFUSED && sent != -EAGAIN)
         tina_sim_fail(tina_sim_current(), "datagram send", "client %u: %d", self->number, sent);
+}
+
+static void too_long_send(const asker *self) {
+    const packet ask = {.client = self->number, .number = self->asked, .value = TOO_LONG};
+    uint8_t bytes[LONG_BYTES] = {0};
+    memcpy(bytes, &ask, HEAD_BYTES);
+    packet_send(self, bytes, sizeof bytes);
+}
+
+static void ask_send(asker *self) {
+    packet ask = {.client = self->number, .number = self->asked, .value = self->amount};
+    uint32_t bytes = packet_fill(&ask, draw(1, FILL_BYTES + 1));
+    packet_send(self, &ask, bytes);
+    if (draw(5, 6) == 0)
+        too_long_send(self);
 }
 
 static void ask_next(asker *self) {
