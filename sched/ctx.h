@@ -114,7 +114,9 @@ tina_effect tina_reply(tina_ctx *ctx, int32_t tag, const void *payload, size_t p
 
 // tina_submit runs an op in the background: its completion is an event that a `receive` gets, among
 // messages; a multishot op's completions are many, the last without TINA_IO_MORE. Returns 0 and
-// *id, or a result below zero (TINA_IO_OPS_FULL: also the type's ops_max).
+// *id, or a result below zero (TINA_IO_OPS_FULL: also the type's ops_max). What a receive or read
+// brings lies in one of the shard's receive buffers until then: who may come to await a slow peer
+// meanwhile, as a send does, submits a poll, and receives once that has told.
 int32_t tina_submit(tina_ctx *ctx, tina_io_op op, tina_io_id *id);
 
 // tina_cancel asks that a background op end soon as TINA_IO_CANCELED; its completion still comes,
