@@ -13,7 +13,7 @@
 #define HANDS_PER_SHARD 4u
 #define SHARDS_MAX      4u
 #define HAND_COUNT      (HANDS_PER_SHARD * SHARDS_MAX)
-#define BUFFERS         7u // of each shard
+#define BUFFERS         5u // of each shard; over a power of two, which their ring of returns is
 #define BUFFER_BYTES    256u
 #define HELD            3u // at once, of each hand
 
