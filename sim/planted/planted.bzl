@@ -42,7 +42,8 @@ def planted_bug(name, source, within, deps, mechanism, scenario = "all"):
     )
     native.sh_test(
         name = name + "_test",
-        size = "small",
+        # A debug build does a few hundred seeds a second.
+        size = "medium" if within > 3000 else "small",
         srcs = ["found.sh"],
         args = [
             "$(location :%s)" % name,
