@@ -243,6 +243,7 @@ const http_route routes[] = {
     {HTTP_GET, "/leave", leave},
     {HTTP_GET, "/client", client_text},
     {HTTP_POST, "/hold", hold, 0, 0, true},
+    {HTTP_POST, "/early", subscribe, 0, 0, true},
 };
 
 // Answers at once what ends with "?", and nothing else.
@@ -610,6 +611,25 @@ TEST(Wait, WithoutASpareSlotAConnectionEnds) {
     site.control().late_cancels = false;
     site.harness->Sleep(2 * kSecond);
     EXPECT_EQ(body_of(other.take()), "timeout//poll?s=1");
+}
+
+// What is said while its body is still read and dropped goes nowhere else either.
+TEST(Wait, AnExposedRequestIsOverWhenItsBodyIs) {
+    Site site;
+    Client speaker(site);
+    Client client(site);
+    client.send("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
+    EXPECT_EQ(StatusOf(client.take()), "204");
+    speaker.ask(said("early"));
+    EXPECT_EQ(results, std::vector<int>{TINA_SEND_OK});
+    EXPECT_EQ(client.ask("cde" + get("/poll?s=1")), "");
+    heard_by.pop_back();
+    speaker.ask(said("late"));
+    EXPECT_EQ(results, std::vector<int>{TINA_SEND_STALE});
+    site.harness->Sleep(2 * kSecond);
+    EXPECT_EQ(body_of(client.take()), "timeout//poll?s=1");
+    heard_by.clear();
+    expect_nothing_held(site, 2);
 }
 
 // It was told before the first request ended; the second has no time of its own.
