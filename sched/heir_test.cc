@@ -34,13 +34,17 @@ struct Seen {
     bool keep;     // the heir stays
     int busy;      // how often it was refused to receive
     bool received; // it could, until its time was up
+    uint32_t room; // for heirs, beside the last one
 } seen;
+
+extern const tina_isolate_type heir_type;
 
 tina_effect heir_init(tina_ctx *ctx, void *, tina_bytes args) {
     tina_heir_args got;
     EXPECT_EQ(args.bytes, sizeof got);
     memcpy(&got, args.data, sizeof got);
     seen.heirs.push_back(got);
+    seen.room = tina_spawn_room(ctx, &heir_type);
     EXPECT_EQ(got.fd.bits, seen.named.bits);
     EXPECT_EQ(tina_socket_set_option(ctx, got.fd, TINA_OPTION_REUSE_ADDRESS, 1), 0); // it is ours
     if (seen.deed == kCrashReading)
@@ -209,7 +213,9 @@ TEST_F(Heir, IsNotBornWhereThereIsNothingToLeave) {
 TEST_F(Heir, WithoutASlotTheFdIsClosed) {
     seen.keep = true;
     EXPECT_EQ(live(kCrash), 1u);
+    EXPECT_EQ(seen.room, 1u);
     EXPECT_EQ(live(kCrash), 1u);
+    EXPECT_EQ(seen.room, 0u);
     uint64_t before = harness->counters().spawns_refused;
     EXPECT_EQ(live(kCrash), 0u);
     EXPECT_EQ(harness->counters().spawns_refused, before + 1);
