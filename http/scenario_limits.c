@@ -115,7 +115,11 @@ static void limit_begin(tina_sim *sim, limits_state *state, limit_kind kind, boo
     sim_probe_start(sim, probe, tina_bytes_of(out.data, out.bytes), tina_bytes_of(NULL, 0));
 }
 
-static const char *const answers[] = {"200", "200 200", "200 200 200", "200 200 200 200"};
+static const char *answers(uint32_t count) {
+    static const char four[] = "200 200 200 200";
+    TINA_ASSERT(count >= 1 && count <= 4);
+    return four + (4 - count) * (sizeof "200 " - 1);
+}
 
 // Two more than are answered, the last of which says that it is.
 static void requests_begin(tina_sim *sim, limits_state *state, bool later) {
@@ -124,14 +128,14 @@ static void requests_begin(tina_sim *sim, limits_state *state, bool later) {
     sim_probe *probe = &state->probes[2 * LIMITS + later];
     uint32_t first = 0;
     out.bytes = 0;
-    TINA_ASSERT(most <= 4 && most + 2 <= SIM_PROBE_ASKS);
+    TINA_ASSERT(most + 2 <= SIM_PROBE_ASKS);
     for (uint32_t i = 0; i < most + 2; i++) {
         probe->asks[i] = (sim_ask){.id = ++state->site.next_id + 100, .bytes = 100};
         out.bytes += sim_ask_write(&probe->asks[i], out.data + out.bytes);
         first = i == 0 || !later ? (uint32_t)out.bytes : first;
     }
     probe->name = later ? "requests, later" : "requests";
-    probe->statuses = answers[most - 1];
+    probe->statuses = answers(most);
     probe->closed = true;
     probe->most_ns = SLACK_NS;
     if (later)
@@ -161,7 +165,7 @@ static void end_begin(tina_sim *sim, limits_state *state, end_kind kind) {
     if (kind == END_IN_BODY)
         out.bytes -= 1 + tina_sim_draw(sim, 8, 49);
     probe->name = names[kind];
-    probe->statuses = kind == END_NEVER ? answers[count - 1] : statuses[kind];
+    probe->statuses = kind == END_NEVER ? answers(count) : statuses[kind];
     probe->plan.half_closes = kind != END_NEVER;
     probe->least_ns = kind == END_NEVER ? idle_ns : 0;
     probe->most_ns = probe->least_ns + SLACK_NS;
