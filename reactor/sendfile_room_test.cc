@@ -117,7 +117,8 @@ TEST_P(SendfileRoom, MoreOfThemThanBuffersLeaveThemToOthers) {
     std::vector<tina_io_id> ids;
     for (int i = 0; i < 6; i++) {
         slow.push_back(full(&owner));
-        ids.push_back(rig->submit(&owner, tina_op_sendfile(slow[i].fd, source(&owner), 0, part)));
+        ids.push_back(
+            rig->submit(&owner, tina_op_sendfile(slow.back().fd, source(&owner), 0, part)));
     }
     turns(20);
     rig->until([&] { return rig->count().buffers_in_use == 0; });
