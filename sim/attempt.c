@@ -20,7 +20,7 @@
 
 #define STRUCK_MAX (1u << 20)
 
-uint32_t sim_run_cpu_s = SIM_RUN_CPU_S;
+uint32_t sim_run_cpu_ms = SIM_RUN_CPU_MS;
 static uint64_t *child_events;
 
 struct sim_attempt {
@@ -67,25 +67,19 @@ void sim_outcome_run(const sim_plan *plan, void (*trace)(void *, const tina_sim_
     tina_sim_report_end(&report);
 }
 
-static bool is_done_without(const sim_plan *plan, bool calm) {
-    const uint64_t none = 0;
-    sim_plan control = *plan;
-    sim_outcome outcome;
+void sim_plan_control(sim_plan *control, const sim_plan *plan, bool calm) {
+    static uint64_t none[1];
     tina_sim_settings settings;
     char sentence[TINA_SENTENCE_BYTES];
-    control.kept = (uint64_t *)&none;
-    control.kept_count = 0;
-    control.calm = calm;
-    control.events_max = 0;
-    if (calm && sim_plan_settings(plan, &settings, sentence))
-        snprintf(control.set, sizeof control.set, "load_permille=%llu",
-                 (unsigned long long)settings.load_permille);
-    sim_outcome_run(&control, NULL, NULL, &outcome);
-    return outcome.ran && !outcome.failed;
-}
-
-bool sim_plan_is_patient(const sim_plan *plan) {
-    return is_done_without(plan, false) || is_done_without(plan, true);
+    *control = *plan;
+    control->kept = none;
+    control->kept_count = 0;
+    control->events_max = 0;
+    if (!calm || !sim_plan_settings(plan, &settings, sentence))
+        return;
+    control->calm = true;
+    snprintf(control->set, sizeof control->set, "load_permille=%llu",
+             (unsigned long long)settings.load_permille);
 }
 
 sim_attempt *sim_attempt_open(void) {
@@ -119,7 +113,8 @@ void sim_child_begin(int stderr_fd) {
 
 // SIGPROF's default is the end.
 void sim_child_limit(void) {
-    const struct itimerval limit = {.it_value = {.tv_sec = sim_run_cpu_s}};
+    const struct itimerval limit = {
+        .it_value = {.tv_sec = sim_run_cpu_ms / 1000, .tv_usec = sim_run_cpu_ms % 1000 * 1000}};
     setitimer(ITIMER_PROF, &limit, NULL);
 }
 
@@ -282,7 +277,7 @@ void sim_outcome_of_death(sim_outcome *outcome, int status, int stderr_fd) {
     signal_name(outcome->checker, sizeof outcome->checker, status);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
         snprintf(outcome->sentence, sizeof outcome->sentence,
-                 "after %u s of CPU time it was not over", sim_run_cpu_s);
+                 "after %u s of CPU time it was not over", sim_run_cpu_ms / 1000);
     else if (text[0])
         line_copy(outcome->sentence, sizeof outcome->sentence, text, text + strlen(text) - 1);
     else

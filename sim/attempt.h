@@ -31,16 +31,16 @@ typedef struct sim_outcome {
 #define SIM_NO_END "no end" // the checker of a run that took too long
 
 // CPU time after which a run is said to have no end. Set before the first run.
-#define SIM_RUN_CPU_S 60u
-extern uint32_t sim_run_cpu_s;
+#define SIM_RUN_CPU_MS 60000u
+extern uint32_t sim_run_cpu_ms;
 
 // sim_outcome_run runs a plan in this process. trace may be NULL.
 void sim_outcome_run(const sim_plan *plan, void (*trace)(void *, const tina_sim_event_view *),
                      void *where, sim_outcome *outcome);
 
-// sim_plan_is_patient returns whether a world like the plan's, without a fault, is done in time; in
-// this process.
-bool sim_plan_is_patient(const sim_plan *plan);
+// sim_plan_control makes *control a plan like another without a fault, in its world or in a calm
+// one. It borrows; it is not to be freed.
+void sim_plan_control(sim_plan *control, const sim_plan *plan, bool calm);
 
 // Shared between this process and the one of the run; sim_attempt_open maps it, once for many runs.
 typedef struct sim_attempt sim_attempt;

@@ -25,6 +25,10 @@ static shop *shop_of(void) {
     return tina_sim_state(tina_sim_current());
 }
 
+static uint32_t purchases(void) {
+    return tina_sim_load(tina_sim_current(), PURCHASES);
+}
+
 static tina_effect till_init(tina_ctx *ctx, void *self, tina_bytes args) {
     (void)self;
     (void)args;
@@ -64,7 +68,7 @@ static tina_effect buyer_handle(tina_ctx *ctx, void *self, const tina_message *m
         return tina_done();
     if (m->tag == TAG_CHARGED)
         here->bought++;
-    if (m->tag == TINA_TIMER && buys && here->bought < PURCHASES)
+    if (m->tag == TINA_TIMER && buys && here->bought < purchases())
         return tina_call(ctx, here->till, TAG_CHARGE, NULL, 0, 50000000);
     buyer_rest(ctx);
     return tina_receive();
@@ -90,7 +94,7 @@ static const tina_spec spec = {
 static bool shop_done(tina_sim *sim, void *state) {
     const shop *self = state;
     (void)sim;
-    return self->bought >= PURCHASES;
+    return self->bought >= purchases();
 }
 
 // One may be charged and its answer under way.

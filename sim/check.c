@@ -6,9 +6,6 @@
 #include "core/format.h"
 #include "sim/machine.h"
 
-// Turns between two looks at everything.
-#define CHECK_TURNS 64u
-
 // Promise 8: a slot's generations only grow, also when its shard has begun anew.
 void check_begun(sim_shard *self, tina_handle who) {
     uint32_t *last = &self->generations[tina_handle_type(who)][tina_handle_slot(who)];
@@ -29,8 +26,14 @@ void check_break(sim_shard *self, const tina_fault *fault) {
     self->struck = false;
 }
 
+// Whether it is time for a look at everything.
+static bool is_due(const tina_sim *sim) {
+    uint64_t turns = sim->world.settings.check_turns;
+    return turns == 0 || sim->turns % turns == 0;
+}
+
 void check_turn(tina_sim *sim) {
-    if (sim->turns % CHECK_TURNS != 0)
+    if (!is_due(sim))
         return;
     if (sim->scenario->check)
         sim->scenario->check(sim, sim->state);
@@ -38,7 +41,7 @@ void check_turn(tina_sim *sim) {
 
 // Elsewhere each tick of a shard checks itself.
 void check_tick(const sim_shard *self) {
-    if (!TINA_VERIFY_ON && self->sim->turns % CHECK_TURNS == 0)
+    if (!TINA_VERIFY_ON && is_due(self->sim))
         tina_shard_verify(self->shard);
 }
 

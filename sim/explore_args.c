@@ -103,7 +103,7 @@ static const char *limit_read(args_state *self, const char *value) {
     (void)self;
     if (!sim_number_read(value, &limit) || limit < 1 || limit > 86400)
         return "a number from 1 to 86400";
-    sim_run_cpu_s = (uint32_t)limit;
+    sim_run_cpu_ms = (uint32_t)limit * 1000;
     return NULL;
 }
 

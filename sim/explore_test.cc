@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <regex>
 #include <string>
@@ -40,7 +41,8 @@ std::string TemporaryPath(const std::string &name) {
 }
 
 TEST(Explore, FindsACanaryAndPrintsTheCommandsThatShowItAgain) {
-    Result found = Explore("--scenario books_twice --jobs 2 --expect-failure-within 300");
+    Result found = Explore("--scenario books_twice --jobs 2 --expect-failure-within 300 "
+                           "--shrink-seconds 10");
     ASSERT_EQ(found.code, 0) << found.text;
     EXPECT_NE(found.text.find("charged once"), std::string::npos) << found.text;
     std::vector<std::string> commands = Commands(found.text);
@@ -88,8 +90,21 @@ TEST(Shrink, LeavesTheTwoDecisionsThatAFailureNeeds) {
     FAIL() << "none of five seeds fails";
 }
 
+// What is looked for among other seeds, too, is told from the seed that was found.
+TEST(Shrink, LeavesATenthOfTheEvents) {
+    Result found = Explore("--scenario two --seed 1 --shrink-seconds 20");
+    ASSERT_EQ(found.code, 1) << found.text;
+    std::string before = First(found.text, "shrunk from ([0-9]+) events");
+    std::string after = First(found.text, "shrunk from [0-9]+ events to ([0-9]+) ");
+    ASSERT_NE(after, "") << found.text;
+    EXPECT_LE(std::stoull(after), std::max(std::stoull(before) / 10, 40ull)) << found.text;
+    std::string path = TemporaryPath("small");
+    Result again = Shell(Commands(found.text)[1] + " --trace " + path);
+    EXPECT_NE(again.text.find(path + ": " + after + " events, "), std::string::npos) << again.text;
+}
+
 TEST(Explore, AFailedAssertionIsAFailureOfItsSeedOnly) {
-    Result found = Explore("--scenario asserts --seeds 300 --jobs 2");
+    Result found = Explore("--scenario asserts --seeds 300 --jobs 2 --shrink-seconds 10");
     EXPECT_EQ(found.code, 1);
     EXPECT_NE(found.text.find("300 seeds, "), std::string::npos) << found.text;
     EXPECT_NE(found.text.find("assertion failed: self->ticks == 0"), std::string::npos)
@@ -101,7 +116,7 @@ TEST(Explore, AFailedAssertionIsAFailureOfItsSeedOnly) {
 }
 
 TEST(Explore, AFaultAndARunWithoutEndAreFailures) {
-    Result fault = Explore("--scenario faults --seeds 3");
+    Result fault = Explore("--scenario faults --seeds 3 --shrink-seconds 10");
     EXPECT_EQ(fault.code, 1);
     EXPECT_NE(fault.text.find(": SIGILL at 0x"), std::string::npos) << fault.text;
     EXPECT_NE(fault.text.find("3 runs failed here"), std::string::npos) << fault.text;
@@ -242,12 +257,22 @@ TEST(Explore, BadArgumentsAreASentenceAndExitCodeTwo) {
                                   "--trace /tmp/x",
                                   "--limit 0",
                                   "--seconds 0",
+                                  "--shrink-seconds 0",
+                                  "--patience x",
                                   "--expect-failure-within 0",
                                   "--scenario sound --seed 1 --trace /nowhere/at/all"}) {
         Result refused = Explore(arguments);
         EXPECT_EQ(refused.code, 2) << arguments << ": " << refused.text;
         EXPECT_GT(refused.text.size(), 20u) << arguments;
     }
+}
+
+TEST(Explore, PatienceIsWhatIsLeftWhenFaultsHaveStopped) {
+    EXPECT_EQ(Explore("--scenario sound --seed 1 --until 1000000").code, 0);
+    Result late = Explore("--scenario sound --seed 1 --no-shrink --until 1000000 --patience 1000");
+    EXPECT_EQ(late.code, 1) << late.text;
+    EXPECT_NE(late.text.find("--until 1000000 --patience 1000\n"), std::string::npos) << late.text;
+    EXPECT_NE(late.text.find("sound, seed 1: liveness"), std::string::npos) << late.text;
 }
 
 TEST(Explore, StopsWhenTheTimeIsOver) {

@@ -80,6 +80,11 @@ static bool does(uint32_t kind) {
     return tina_sim_does(tina_sim_current(), kind);
 }
 
+// Whether it has something to do by itself, and so will give back what it keeps.
+static bool hand_acts(uint32_t number) {
+    return number % HANDS_PER_SHARD < load(HANDS_PER_SHARD);
+}
+
 static void hand_rest(tina_ctx *ctx) {
     if (tina_timer_set(ctx, 200000 + draw(0, 10000000), 0).bits == 0)
         tina_sim_fail(tina_sim_current(), "transfers timers", "no timer for a hand");
@@ -89,7 +94,7 @@ static tina_effect hand_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     hand *self = self_;
     self->number = tina_shard_number(ctx) * HANDS_PER_SHARD + *(const uint32_t *)args.data;
     transfers_of()->hands[self->number] = tina_self(ctx);
-    if (self->number % HANDS_PER_SHARD < load(HANDS_PER_SHARD))
+    if (hand_acts(self->number))
         hand_rest(ctx);
     return tina_receive();
 }
@@ -248,7 +253,8 @@ static tina_effect buffer_came(tina_ctx *ctx, hand *self, const tina_message *m)
     held_buffer *held = held_free(self);
     if (data && draw(8, 2))
         buffer_write(ctx, &now, data);
-    if (what == 0 && held && does(KIND_KEEP) && !tina_sim_is_calm(tina_sim_current())) {
+    bool keeps = hand_acts(self->number) && does(KIND_KEEP);
+    if (what == 0 && held && keeps && !tina_sim_is_calm(tina_sim_current())) {
         if (!tina_transfer_keep(ctx, now.transfer))
             tina_sim_fail(tina_sim_current(), "transfers owner", "a buffer cannot be kept");
         *held = now;

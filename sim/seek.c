@@ -41,8 +41,7 @@ static void settings_vary(tina_prng *prng, tina_sim_settings *settings, const si
         uint64_t *value = tina_sim_setting_of(settings, row);
         uint64_t calm = *tina_sim_setting_of(&least, row);
         uint64_t how = tina_prng_below(prng, 2 + stays);
-        if (*value == calm || value == &settings->load_permille ||
-            value == &settings->kinds_left_out)
+        if (*value == calm || !tina_sim_setting_is_drawn(row))
             continue;
         if (how == 0)
             *value = calm;
@@ -119,6 +118,7 @@ static void plan_vary(const void *seek_, uint64_t number, sim_plan *plan) {
     }
     settings.load_permille = of_best.load_permille;
     settings.kinds_left_out = of_best.kinds_left_out;
+    settings.check_turns = of_best.check_turns;
     size_vary(&prng, seek, plan, &settings, near ? 3 : 1, near ? 1 : 9);
     plan->events_max = seek->events_max;
     sim_plan_set(plan, &settings);
@@ -126,7 +126,13 @@ static void plan_vary(const void *seek_, uint64_t number, sim_plan *plan) {
 
 // A wait that has been cut must be enough where no fault strikes.
 static bool is_fair(const sim_plan *plan) {
-    return plan->liveness_ns == 0 || sim_plan_is_patient(plan);
+    sim_plan control;
+    sim_outcome outcome = {.failed = plan->liveness_ns != 0};
+    for (int calm = 0; calm < 2 && outcome.failed; calm++) {
+        sim_plan_control(&control, plan, calm);
+        sim_outcome_run(&control, NULL, NULL, &outcome);
+    }
+    return !outcome.failed;
 }
 
 typedef struct seek_find {

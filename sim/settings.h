@@ -76,9 +76,10 @@ extern "C" {
     X(kill_ppm, 0, 10, 5000)  /* a turn: the process is killed, and begins anew */                 \
     X(power_ppm, 0, 10, 5000) /* a turn: the machine loses power, and begins anew */               \
     X(down_ns, 1000000, 1000000, 10000000000) /* ... after, at most */                             \
-    /* Scenario. Never drawn; made less to make a failure smaller */                               \
+    /* Scenario. Never drawn, but set where a failure is made smaller */                           \
     X(load_permille, 1000, 1000, 1000) /* of the work that it has for itself: tina_sim_load */     \
-    X(kinds_left_out, 0, 0, 0)         /* of its actions, a bit each: tina_sim_does */
+    X(kinds_left_out, 0, 0, 0)         /* of its actions, a bit each: tina_sim_does */             \
+    X(check_turns, 64, 64, 64)         /* from one look at everything to the next; 0: 1 */
 
 #define TINA_SIM_SETTING_FIELD(name, calm, low, high) uint64_t name;
 typedef struct tina_sim_settings {
@@ -114,6 +115,11 @@ typedef struct tina_sim_setting {
 
 extern const tina_sim_setting tina_sim_setting_table[];
 extern const uint32_t tina_sim_setting_count;
+
+// tina_sim_setting_is_drawn returns whether a seed has a say in a setting.
+static inline bool tina_sim_setting_is_drawn(const tina_sim_setting *setting) {
+    return setting->low < setting->high;
+}
 
 static inline uint64_t *tina_sim_setting_of(tina_sim_settings *settings,
                                             const tina_sim_setting *setting) {

@@ -18,6 +18,54 @@ TEST_P(Scenario, HoldsAndRepeatsItself) {
     tina::Simulate(*GetParam(), 25);
 }
 
+uint64_t EventsOf(const tina_scenario &scenario, const tina_sim_options &options) {
+    tina_sim_report report;
+    char sentence[TINA_SENTENCE_BYTES];
+    EXPECT_TRUE(tina_simulate(&scenario, &options, &report, sentence)) << sentence;
+    EXPECT_FALSE(report.failed) << scenario.name << ", seed " << options.seed << ", "
+                                << (options.set ? options.set : "") << ": " << report.checker
+                                << ": " << report.sentence;
+    uint64_t events = report.events;
+    tina_sim_report_end(&report);
+    return events;
+}
+
+// A failure is looked for among such runs: what a scenario leaves out must not make it fail.
+TEST_P(Scenario, HoldsWithLessToDo) {
+    const char *const sets[] = {
+        "load_permille=1,check_turns=1",
+        "load_permille=300,kinds_left_out=4660",
+        "load_permille=62,kinds_left_out=43690,check_turns=7",
+        "kinds_left_out=65535",
+    };
+    for (const char *set : sets)
+        for (uint64_t seed = 1; seed <= 6; seed++) {
+            tina_sim_options options = {};
+            options.seed = seed;
+            options.set = set;
+            options.faults_until_ns = seed % 2 ? 20000000 : 1000;
+            (void)EventsOf(*GetParam(), options);
+        }
+}
+
+TEST(Simulation, IsCutAtItsMostEventsAndCountsThemAsItGoes) {
+    tina_sim_options options = {};
+    uint64_t seen = 0;
+    options.seed = 3;
+    options.events_seen = &seen;
+    uint64_t all = EventsOf(tina_scenario_calls, options);
+    EXPECT_EQ(seen, all);
+    options.events_max = all;
+    EXPECT_EQ(EventsOf(tina_scenario_calls, options), all);
+    options.events_max = all / 2;
+    uint64_t cut = EventsOf(tina_scenario_calls, options);
+    EXPECT_GT(cut, all / 2);
+    EXPECT_LT(cut, all);
+    options.events_max = 0;
+    options.set = "load_permille=1";
+    EXPECT_LT(EventsOf(tina_scenario_calls, options), all / 2);
+}
+
 // Events of the record, and marks among them, are also made after the last that is reported.
 TEST(Simulation, KeepsItsMarksThroughWhatIsTornDown) {
     static uint32_t notes;

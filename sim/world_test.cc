@@ -76,7 +76,7 @@ TEST(Settings, AreDrawnWithinTheirRangeAndLeftOutHalfTheTime) {
     }
     for (uint32_t i = 0; i < tina_sim_setting_count; i++) {
         EXPECT_GT(calm[i], 250) << tina_sim_setting_table[i].name;
-        bool is_drawn = tina_sim_setting_table[i].low < tina_sim_setting_table[i].high;
+        bool is_drawn = tina_sim_setting_is_drawn(&tina_sim_setting_table[i]);
         EXPECT_EQ(calm[i] < 800, is_drawn) << tina_sim_setting_table[i].name;
     }
 }
