@@ -289,8 +289,9 @@ static void visitor_come(doors_state *all, visitor *self) {
 static void crowd_come(void *where, uint64_t word) {
     doors_state *all = where;
     (void)word;
-    all->inside = VISITORS;
-    for (uint32_t i = 0; i < VISITORS; i++)
+    const uint32_t count = tina_sim_load(tina_sim_current(), VISITORS);
+    all->inside = count;
+    for (uint32_t i = 0; i < count; i++)
         visitor_come(all, &all->visitors[i]);
 }
 
@@ -310,8 +311,7 @@ static void doors_begin(tina_sim *sim, void *state_) {
 
 static bool doors_done(tina_sim *sim, void *state_) {
     const doors_state *state = state_;
-    (void)sim;
-    for (uint32_t i = 0; i < VISITORS; i++)
+    for (uint32_t i = 0; i < tina_sim_load(sim, VISITORS); i++)
         if (!state->visitors[i].served)
             return false;
     return true;
