@@ -113,7 +113,9 @@ typedef struct http_server {
     // The program's own isolates, beside the server's two types.
     const tina_type_slots *types;
     uint32_t type_count;
-    const tina_child *children; // started before the listener
+    // Started before the listener and told to shut down when it has ended, while requests are still
+    // in progress: one that calls a child which has ended gets TINA_CALL_DIED.
+    const tina_child *children;
     uint32_t child_count;
     uint32_t transfer_count; // transfer buffers for them and for handlers; default none
 
