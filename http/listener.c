@@ -12,6 +12,10 @@
 #include "http/shard.h"
 #include "sched/ctx.h"
 
+// For a client that reads nothing of a large response the kernel would keep megabytes, made while
+// others wait for the shard. Beyond what is under way a fast one needs no more than this.
+#define UNSENT_BYTES 131072
+
 #define RETRY_NS                                                                                   \
     UINT64_C(100000000) // after the OS refused, or when no connection says that it ends
 
@@ -39,6 +43,7 @@ static tina_effect absent(listener *self);
 static tina_effect accept_next(tina_ctx *ctx, listener *self);
 static tina_effect leave(tina_ctx *ctx, listener *self);
 static int32_t socket_adopt(tina_ctx *ctx, listener *self);
+static int32_t options_set(tina_ctx *ctx, tina_fd fd);
 static tina_effect end(const listener *self);
 static tina_effect accepted(tina_ctx *ctx, listener *self, const tina_message *m);
 static tina_effect accept_refused(tina_ctx *ctx, listener *self, int32_t result);
@@ -153,13 +158,17 @@ static int32_t socket_adopt(tina_ctx *ctx, listener *self) {
     int32_t result = tina_socket_adopt(ctx, self->shard->program->server.inherited_fd, &self->fd);
     if (result == 0)
         result = tina_socket_local_address(ctx, self->fd, &address);
-    if (result == 0 && address.family != TINA_ADDRESS_UNIX)
-        result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_NO_DELAY, 1);
-    return result;
+    return result == 0 && address.family != TINA_ADDRESS_UNIX ? options_set(ctx, self->fd) : result;
 }
 
-// Accepted sockets inherit TCP_NODELAY: a response's last segment must not wait for an
+// Accepted sockets inherit them. With TCP_NODELAY a response's last segment does not wait for an
 // acknowledgement.
+static int32_t options_set(tina_ctx *ctx, tina_fd fd) {
+    int32_t result = tina_socket_set_option(ctx, fd, TINA_OPTION_NO_DELAY, 1);
+    return result == 0 ? tina_socket_set_option(ctx, fd, TINA_OPTION_UNSENT_BYTES, UNSENT_BYTES)
+                       : result;
+}
+
 static int32_t socket_listen(tina_ctx *ctx, listener *self, const http_program *program) {
     tina_address address = program->address;
     uint32_t backlog = program->server.backlog;
@@ -173,7 +182,7 @@ static int32_t socket_listen(tina_ctx *ctx, listener *self, const http_program *
     if (result == 0 && !is_unix && tina_shard_count(ctx) > 1 && http_all_listen(program))
         result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_REUSE_PORT, 1);
     if (result == 0 && !is_unix)
-        result = tina_socket_set_option(ctx, self->fd, TINA_OPTION_NO_DELAY, 1);
+        result = options_set(ctx, self->fd);
     if (result == 0)
         result = tina_socket_bind(ctx, self->fd, &address);
     return result == 0 ? tina_socket_listen(ctx, self->fd, backlog) : result;

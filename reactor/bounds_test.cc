@@ -65,7 +65,7 @@ TEST_P(Bounds, AnAddressOrOptionOutOfRangeIsRefused) {
     } bad[] = {{TINA_OPTION_REUSE_ADDRESS, 2}, {TINA_OPTION_NO_DELAY, -1},
                {TINA_OPTION_RECV_BUFFER, 0},   {TINA_OPTION_SEND_BUFFER, INT32_MIN},
                {TINA_OPTION_LINGER, -1},       {TINA_OPTION_KEEP_ALIVE_S, 0},
-               {TINA_OPTION_COUNT, 0}};
+               {TINA_OPTION_UNSENT_BYTES, 0},  {TINA_OPTION_COUNT, 0}};
     for (const auto &b : bad) {
         EXPECT_EQ(tina_reactor_set_option(r, &owner, fd, b.option, b.value), TINA_IO_BAD_OP);
     }

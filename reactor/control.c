@@ -84,6 +84,7 @@ static bool option_is_in_range(tina_socket_option option, int32_t value) {
         return value == 0 || value == 1;
     case TINA_OPTION_RECV_BUFFER:
     case TINA_OPTION_SEND_BUFFER:
+    case TINA_OPTION_UNSENT_BYTES:
         return value > 0;
     case TINA_OPTION_LINGER:
     case TINA_OPTION_UNACKNOWLEDGED_MS:

@@ -188,6 +188,8 @@ int tina_os_set_option(void *self, int os_fd, tina_socket_option option, int32_t
         return option_set(os_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value);
     case TINA_OPTION_BROADCAST:
         return option_set(os_fd, SOL_SOCKET, SO_BROADCAST, value);
+    case TINA_OPTION_UNSENT_BYTES:
+        return option_set(os_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value);
     case TINA_OPTION_COUNT:
         break;
     }

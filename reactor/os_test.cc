@@ -157,6 +157,54 @@ TEST_P(Os, AListenerFromElsewhereIsAdoptedAndStaysThere) {
     close(null);
 }
 
+// How much a peer that reads nothing is sent before a send waits.
+uint64_t sent_in_vain(Rig *rig, tina_reactor_owner *owner, int32_t unsent_bytes) {
+    int elsewhere = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int least = 4096;
+    EXPECT_EQ(setsockopt(client, SOL_SOCKET, SO_RCVBUF, &least, sizeof least), 0);
+    EXPECT_EQ(listen(elsewhere, 5), 0);
+    sockaddr_in address = {};
+    socklen_t bytes = sizeof address;
+    EXPECT_EQ(getsockname(elsewhere, reinterpret_cast<sockaddr *>(&address), &bytes), 0);
+    tina_fd door;
+    EXPECT_EQ(tina_reactor_adopt(rig->reactor, owner, elsewhere, &door), 0);
+    if (unsent_bytes > 0) {
+        EXPECT_EQ(tina_reactor_set_option(rig->reactor, owner, door, TINA_OPTION_UNSENT_BYTES,
+                                          unsent_bytes),
+                  0);
+    }
+    EXPECT_EQ(connect(client, reinterpret_cast<sockaddr *>(&address), bytes), 0);
+    tina_fd server = rig->result(rig->submit(owner, tina_op_accept(door))).fd;
+    std::string piece(16384, 'x');
+    uint64_t sent = 0;
+    for (;;) {
+        tina_io_id id = rig->submit(
+            owner, tina_op_send_some(server, piece.data(), static_cast<uint32_t>(piece.size())));
+        rig->turn();
+        if (!rig->has(id)) {
+            tina_reactor_cancel(rig->reactor, id, TINA_IO_CANCELED);
+            Completion c = rig->result(id);
+            EXPECT_EQ(c.result, TINA_IO_CANCELED);
+            break;
+        }
+        sent += static_cast<uint64_t>(rig->result(id).result);
+    }
+    close(client);
+    close(elsewhere);
+    return sent;
+}
+
+TEST_P(Os, WhatIsKeptForAPeerThatDoesNotReadIsBounded) {
+    open();
+    tina_reactor_owner owner = owner_of(1);
+    constexpr int32_t kUnsent = 65536;
+    uint64_t bounded = sent_in_vain(rig.get(), &owner, kUnsent);
+    EXPECT_GE(bounded, 16384u);
+    EXPECT_LE(bounded, kUnsent + 3 * 16384u); // a last piece, and what the peer has room for
+    EXPECT_GT(sent_in_vain(rig.get(), &owner, 0), kUnsent + 3 * 16384u);
+}
+
 TEST_P(Os, SocketsWithPathsWork) {
     open();
     tina_reactor_owner owner = owner_of(1);

@@ -25,6 +25,8 @@ typedef enum tina_socket_option {
     TINA_OPTION_KEEP_ALIVE_S,      // TCP_KEEPIDLE and TCP_KEEPINTVL: seconds, 1 to 32767
     TINA_OPTION_UNACKNOWLEDGED_MS, // TCP_USER_TIMEOUT: milliseconds, 0 or more
     TINA_OPTION_BROADCAST,         // SO_BROADCAST: 0 or 1
+    TINA_OPTION_UNSENT_BYTES,      // TCP_NOTSENT_LOWAT: bytes, 1 or more, which the OS keeps beyond
+                                   // those that the peer has room for; a listener's is inherited
     TINA_OPTION_COUNT,
 } tina_socket_option;
 

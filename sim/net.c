@@ -258,6 +258,7 @@ int32_t sim_net_set_option(sim_net *net, int32_t socket, tina_socket_option opti
     case TINA_OPTION_NO_DELAY:
     case TINA_OPTION_KEEP_ALIVE_S:
     case TINA_OPTION_UNACKNOWLEDGED_MS:
+    case TINA_OPTION_UNSENT_BYTES: // net_buffer_bytes bounds these, too
         return s->family == TINA_ADDRESS_UNIX || s->kind == TINA_SOCKET_DATAGRAM ? -EOPNOTSUPP : 0;
     case TINA_OPTION_IPV6_ONLY:
         return s->family == TINA_ADDRESS_IPV6 ? 0 : -ENOPROTOOPT;
