@@ -14,16 +14,17 @@
 #include "sim/client.h"
 #include "sim/scenarios.h"
 
-#define SHARDS_MAX  3u
-#define HOSTS       2u
-#define VISITORS    7u
-#define GUESTS      4u // on a shard; fewer than may come
-#define PORT        7u
-#define PAUSE_NS    UINT64_C(20000000)
-#define RETRY_NS    UINT64_C(3000000)
-#define STUCK_NS    UINT64_C(120000000000)
-#define PATIENCE_NS UINT64_C(100000000) // of a porter at an empty step
-#define TAKEN_MAX   4096u
+#define SHARDS_MAX      3u
+#define HOSTS           2u
+#define VISITORS        7u
+#define GUESTS          4u // on a shard; fewer than may come
+#define PORT            7u
+#define PAUSE_NS        UINT64_C(20000000)
+#define RETRY_NS        UINT64_C(3000000)
+#define STUCK_NS        UINT64_C(120000000000)
+#define PATIENCE_NS     UINT64_C(100000000) // of a porter at an empty step, at first
+#define PATIENCE_NS_MAX (UINT64_C(1000) * PATIENCE_NS)
+#define TAKEN_MAX       4096u
 
 typedef struct visitor {
     sim_client *client;
@@ -108,6 +109,7 @@ typedef struct porter {
     bool multishot;
     bool accepting;
     tina_io_id accept;
+    uint64_t patience_ns; // doubled whenever nobody came
 } porter;
 
 static tina_effect porter_rest(tina_ctx *ctx) {
@@ -120,7 +122,7 @@ static tina_effect porter_accept(tina_ctx *ctx, porter *self) {
     if (self->accepting)
         return tina_receive();
     tina_io_op op = self->multishot ? tina_op_accept_multishot(self->fd) : tina_op_accept(self->fd);
-    op = tina_op_within(op, PATIENCE_NS);
+    op = tina_op_within(op, self->patience_ns);
     if (tina_submit(ctx, op, &self->accept) != 0)
         return porter_rest(ctx);
     self->accepting = true;
@@ -142,6 +144,7 @@ static tina_effect porter_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     porter *self = self_;
     (void)args;
     self->multishot = draw(0, 3) != 0;
+    self->patience_ns = PATIENCE_NS;
     return porter_listen(ctx, self) == 0 ? porter_accept(ctx, self) : tina_crash(1);
 }
 
@@ -195,8 +198,11 @@ static tina_effect porter_act(tina_ctx *ctx, porter *self, tina_fd fd) {
 
 static tina_effect porter_accepted(tina_ctx *ctx, porter *self, const tina_message *m) {
     self->accepting = (m->io.flags & TINA_IO_MORE) != 0;
+    if (m->io.result == TINA_IO_TIMED_OUT && self->patience_ns < PATIENCE_NS_MAX)
+        self->patience_ns *= 2;
     if (m->io.result < 0)
         return porter_rest(ctx);
+    self->patience_ns = PATIENCE_NS;
     taken_check(ctx, m->io.fd);
     if (!self->accepting)
         (void)porter_rest(ctx);
