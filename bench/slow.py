@@ -16,9 +16,9 @@ change of the machine's mood falls on both; ratios are medians of each round's r
     range      asks for 1,000 overlapping ranges at once
 
 "held" is how many of the attackers' connections the server had open at most. Server and load are
-on cores of their own, where there are two; on the load's, the attackers and this script run when
-the client does not (SCHED_IDLE), as they would be on other machines: what is measured is the
-server's. It fails when an attack's ratio of the 99th percentiles is 2 or more.
+on cores of their own, where there are two; on the load's, attackers run when the client does not
+(SCHED_IDLE), as they would be on other machines: what is measured is the server's. It fails when
+an attack's ratio of the 99th percentiles is 2 or more.
 """
 
 import argparse
@@ -35,7 +35,7 @@ import time
 
 RATIO_MAX = 2
 LARGE_BYTES = 1000000
-SAMPLE_SECONDS = 0.2
+SAMPLE_SECONDS = 1  # each takes milliseconds of the client's core
 
 Attack = collections.namedtuple("Attack", "name arguments path")
 
@@ -51,11 +51,15 @@ def fail(sentence):
     sys.exit("bench/slow: " + sentence)
 
 
-def pinned(core, policy=os.SCHED_OTHER):
-    def pin():
+def pinned(core):
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+def yielding(core):
+    def begin():
         os.sched_setaffinity(0, {core})
-        os.sched_setscheduler(0, policy, os.sched_param(0))
-    return pin
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    return begin
 
 
 def stop(process):
@@ -108,7 +112,7 @@ class Bench:
              "-l", str(self.options.seconds + 60), "-v", "0",
              "-u", "http://127.0.0.1:%d/%s" % (self.server.port, attack.path)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=pinned(self.core, os.SCHED_IDLE))
+            preexec_fn=yielding(self.core))
 
     def pace(self):
         """Returns the client's 50th and 99th percentiles in µs, and the most sockets seen."""
@@ -209,7 +213,7 @@ def main():
     # So that what it started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     cores = sorted(os.sched_getaffinity(0))
-    pinned(cores[-1], os.SCHED_IDLE)()
+    os.sched_setaffinity(0, {cores[-1]})
     directory = tempfile.mkdtemp(prefix="tina_bench_slow.")
     try:
         with open(os.path.join(directory, "large"), "wb") as large:
