@@ -22,7 +22,7 @@ static void machine_restart(tina_sim *sim, bool power) {
     char sentence[TINA_SENTENCE_BYTES];
     uint64_t down_ns = 1 + sim_detail(&sim->faults, 0, sim->world.settings.down_ns + 1);
     uint64_t up_ns = sim->world.now_ns + down_ns;
-    sim_note(&sim->world, SIM_RESTART, SIM_NOWHERE, power, down_ns);
+    sim_note(&sim->world, SIM_RESTART, SIM_NOWHERE, power ? 1 : 0, down_ns);
     if (power)
         sim_net_vanish(sim->net, SIM_NET_MACHINE);
     machine_close(sim);
