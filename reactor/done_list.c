@@ -232,12 +232,13 @@ static bool is_same_fd(uint64_t bits, uint64_t other) {
     return ((bits ^ other) & ~((uint64_t)FD_FULL << 54)) == 0;
 }
 
-// An fd whose own completion waits: of an op on it, or of the accept that brought it.
 static bool op_names(const tina_reactor *reactor, uint32_t index, tina_fd fd) {
     return is_same_fd(reactor->ops[index].fd, fd.bits) ||
            is_same_fd(reactor->more[index].source, fd.bits);
 }
 
+// Whether a completion that waits is of an op on the fd, or of the accept that brought it; `sent`:
+// of one that sent to it.
 static bool done_find(const tina_reactor *reactor, const tina_reactor_owner *owner, tina_fd fd,
                       bool sent) {
     uint32_t at = owner->done_head;

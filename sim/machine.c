@@ -199,8 +199,6 @@ bool machine_open(tina_sim *sim, char sentence[TINA_SENTENCE_BYTES]) {
 }
 
 static void shard_free(sim_shard *self) {
-    if (self->shard)
-        tina_shard_close(self->shard);
     if (self->arena.base)
         arena_give(self);
     for (uint32_t t = 0; self->generations && t < self->spec.type_count; t++)
@@ -208,8 +206,12 @@ static void shard_free(sim_shard *self) {
     free(self->generations);
 }
 
-// The agenda has entries for shards and wires, which find them empty.
+// All are closed before the memory of any goes, as they look into each other's. The agenda has
+// entries for shards and wires, which find them empty.
 void machine_close(tina_sim *sim) {
+    for (uint32_t i = 0; sim->shards && i < sim->shard_count; i++)
+        if (sim->shards[i].shard)
+            tina_shard_close(sim->shards[i].shard);
     for (uint32_t i = 0; sim->shards && i < sim->shard_count; i++) {
         shard_free(&sim->shards[i]);
         sim->shards[i] = (sim_shard){0};

@@ -284,6 +284,15 @@ bool sim_plan_settings(const sim_plan *plan, tina_sim_settings *settings,
            (!plan->set[0] || tina_sim_settings_set(settings, plan->set, sentence));
 }
 
+tina_sim_settings sim_plan_least(const sim_plan *plan) {
+    const sim_plan least = {.scenario = plan->scenario, .calm = true};
+    tina_sim_settings settings;
+    char sentence[TINA_SENTENCE_BYTES];
+    bool sensible = sim_plan_settings(&least, &settings, sentence);
+    TINA_ASSERT(sensible);
+    return settings;
+}
+
 uint64_t sim_plan_liveness_ns(const sim_plan *plan) {
     return plan->liveness_ns             ? plan->liveness_ns
            : plan->scenario->liveness_ns ? plan->scenario->liveness_ns

@@ -62,6 +62,10 @@ size_t sim_plan_print_kept(const sim_plan *plan, char *out, size_t capacity);
 bool sim_plan_settings(const sim_plan *plan, tina_sim_settings *settings,
                        char sentence[TINA_SENTENCE_BYTES]);
 
+// sim_plan_least returns the settings of a calm world, but for what the plan's scenario itself asks
+// for.
+tina_sim_settings sim_plan_least(const sim_plan *plan);
+
 // sim_plan_liveness_ns returns how long after faults have stopped a run of the plan must be done.
 uint64_t sim_plan_liveness_ns(const sim_plan *plan);
 

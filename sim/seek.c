@@ -31,11 +31,7 @@ static uint64_t setting_rougher(tina_prng *prng, const tina_sim_setting *row, ui
 
 static void settings_vary(tina_prng *prng, tina_sim_settings *settings, const sim_plan *plan,
                           uint64_t stays) {
-    const sim_plan least_plan = {.scenario = plan->scenario, .calm = true};
-    tina_sim_settings least;
-    char sentence[TINA_SENTENCE_BYTES];
-    bool sensible = sim_plan_settings(&least_plan, &least, sentence);
-    TINA_ASSERT(sensible);
+    tina_sim_settings least = sim_plan_least(plan);
     for (uint32_t i = 0; i < tina_sim_setting_count; i++) {
         const tina_sim_setting *row = &tina_sim_setting_table[i];
         uint64_t *value = tina_sim_setting_of(settings, row);

@@ -52,16 +52,6 @@ static void list_shrink(shrink_state *self, shrink_list *list) {
     }
 }
 
-// A calm world, but for what the scenario itself asks for.
-static tina_sim_settings settings_least(const sim_plan *plan) {
-    const sim_plan least = {.scenario = plan->scenario, .calm = true};
-    tina_sim_settings settings;
-    char sentence[TINA_SENTENCE_BYTES];
-    bool sensible = sim_plan_settings(&least, &settings, sentence);
-    TINA_ASSERT(sensible);
-    return settings;
-}
-
 static tina_sim_settings settings_of(const sim_plan *plan) {
     tina_sim_settings settings;
     char sentence[TINA_SENTENCE_BYTES];
@@ -82,7 +72,7 @@ static void work_copy(tina_sim_settings *to, tina_sim_settings *from) {
 // The settings with only those numbered as they are, and the others calm.
 static bool settings_fail(shrink_state *self, const uint64_t *numbers, uint32_t count) {
     tina_sim_settings before = settings_of(self->plan);
-    tina_sim_settings settings = settings_least(self->plan);
+    tina_sim_settings settings = sim_plan_least(self->plan);
     sim_plan candidate = {0};
     work_copy(&settings, &before);
     for (uint32_t i = 0; i < count; i++) {
@@ -96,7 +86,7 @@ static bool settings_fail(shrink_state *self, const uint64_t *numbers, uint32_t 
 
 static void settings_shrink(shrink_state *self) {
     tina_sim_settings settings = settings_of(self->plan);
-    tina_sim_settings least = settings_least(self->plan);
+    tina_sim_settings least = sim_plan_least(self->plan);
     work_copy(&least, &settings);
     uint64_t numbers[sizeof settings / sizeof(uint64_t)];
     shrink_list list = {numbers, 0, settings_fail};
@@ -233,7 +223,7 @@ static void window_shrink(shrink_state *self) {
 
 // Left as they are by the world that fails alike, they say nothing.
 void shrink_work_forget(shrink_state *self) {
-    const tina_sim_settings least = settings_least(self->plan);
+    const tina_sim_settings least = sim_plan_least(self->plan);
     tina_sim_settings settings = settings_of(self->plan);
     if (settings.load_permille != least.load_permille) {
         settings.load_permille = least.load_permille;

@@ -12,6 +12,21 @@
 
 namespace {
 
+// A program of one isolate.
+struct Alone {
+    explicit Alone(const tina_isolate_type *type) : types{{type, 1}} {
+        child.type = type;
+        spec.root.children = &child;
+        spec.root.child_count = 1;
+        spec.types = types;
+        spec.type_count = 1;
+    }
+    Alone(const Alone &) = delete;
+    tina_type_slots types[1];
+    tina_child child = {};
+    tina_spec spec = {};
+};
+
 class Scenario : public testing::TestWithParam<const tina_scenario *> {};
 
 TEST_P(Scenario, HoldsAndRepeatsItself) {
@@ -82,17 +97,10 @@ TEST(Simulation, KeepsItsMarksThroughWhatIsTornDown) {
     };
     type.handle = [](tina_ctx *, void *, const tina_message *) { return tina_receive(); };
     type.struct_bytes = 8;
-    static const tina_type_slots types[] = {{&type, 1}};
-    static tina_child child = {};
-    child.type = &type;
-    static tina_spec spec = {};
-    spec.root.children = &child;
-    spec.root.child_count = 1;
-    spec.types = types;
-    spec.type_count = 1;
+    static const Alone alone(&type);
     tina_scenario scenario = {};
     scenario.name = "fails at once";
-    scenario.specs = &spec;
+    scenario.specs = &alone.spec;
     scenario.spec_count = 1;
     for (notes = 2 * TINA_SIM_MARK_EVENTS - 100; notes < 2 * TINA_SIM_MARK_EVENTS; notes++) {
         tina_sim_options options = {};
@@ -132,17 +140,10 @@ const tina_scenario &Rebooted() {
         return m->tag == TINA_SHUTDOWN ? tina_done() : tina_receive();
     };
     type.struct_bytes = 8;
-    static const tina_type_slots types[] = {{&type, 1}};
-    static tina_child child = {};
-    child.type = &type;
-    static tina_spec spec = {};
-    spec.root.children = &child;
-    spec.root.child_count = 1;
-    spec.types = types;
-    spec.type_count = 1;
+    static const Alone alone(&type);
     static tina_scenario scenario = {};
     scenario.name = "boots";
-    scenario.specs = &spec;
+    scenario.specs = &alone.spec;
     scenario.settings = "death_ppm=0,crash_during_ppm=0,crash_before_ppm=0,crash_after_ppm=0,"
                         "kill_ppm=20000,power_ppm=20000,down_ns=1000000";
     scenario.state_bytes = sizeof(Boots);
