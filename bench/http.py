@@ -29,6 +29,8 @@ import subprocess
 import sys
 import tempfile
 
+from server import Server, pinned, start
+
 Load = collections.namedtuple("Load", "name connections pipelined")
 
 LOADS = [
@@ -72,51 +74,6 @@ http {{
 """
 
 
-class Server:
-    """A process that serves on a port of 127.0.0.1 until stop."""
-
-    def __init__(self, name, process, port):
-        self.name = name
-        self.wide = name.endswith("/2")
-        self.process = process
-        self.port = port
-
-    def threads(self):
-        """The threads of the process and of its workers."""
-        tasks = "/proc/%d/task/" % self.process.pid
-        with open(tasks + "%d/children" % self.process.pid) as children:
-            pids = [str(self.process.pid)] + children.read().split()
-        return [(pid, int(thread)) for pid in pids for thread in os.listdir("/proc/%s/task" % pid)]
-
-    def cpu_ns(self):
-        """Time on the CPU of all threads, in ns."""
-        total = 0
-        for pid, thread in self.threads():
-            with open("/proc/%s/task/%d/schedstat" % (pid, thread)) as stat:
-                total += int(stat.read().split()[0])
-        return total
-
-    def response_bytes(self):
-        """Asks once, as wrk does, and returns how many bytes the right answer took."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
-            client.sendall(b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % self.port)
-            answer = b""
-            while not answer.endswith(b"\r\n\r\nHello, World!\n"):
-                received = client.recv(4096)
-                if not received:
-                    sys.exit("bench/http: %s answered %r" % (self.name, answer))
-                answer += received
-            return len(answer)
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
 class SystemCalls:
     """Counts the system calls of a server's threads, perf_event_open(2), while it is entered."""
 
@@ -144,21 +101,6 @@ class SystemCalls:
         for fd in self.counters:
             self.total += struct.unpack("Q", os.read(fd, 8))[0]
             os.close(fd)
-
-
-def pinned(cores):
-    return lambda: os.sched_setaffinity(0, cores)
-
-
-def start(name, arguments, cores):
-    """Starts a server that prints the port that the kernel chose."""
-    process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cores))
-    for line in process.stdout:
-        found = re.search(r"listening on (?:http://)?127\.0\.0\.1:(\d+)", line)
-        if found:
-            return Server(name, process, int(found.group(1)))
-    sys.exit("bench/http: %s ended with %d before it listened" % (name, process.wait()))
 
 
 def start_nginx(name, directory, cores):
@@ -189,6 +131,19 @@ def start_nginx(name, directory, cores):
     )
     listener.close()
     return Server(name, process, port)
+
+
+def response_bytes(server):
+    """Asks once, as wrk does, and returns how many bytes the right answer took."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port)
+        answer = b""
+        while not answer.endswith(b"\r\n\r\nHello, World!\n"):
+            received = client.recv(4096)
+            if not received:
+                sys.exit("bench/http: %s answered %r" % (server.name, answer))
+            answer += received
+        return len(answer)
 
 
 def count_calls(server, load, seconds, directory, core):
@@ -277,7 +232,7 @@ def main():
         names = [server.name for server in servers if not server.wide]
         wide_names = [server.name for server in servers if server.wide]
         for server in servers:
-            print("%s answers with %d bytes" % (server.name, server.response_bytes()))
+            print("%s answers with %d bytes" % (server.name, response_bytes(server)))
         results = collections.defaultdict(list)
         for load in loads:
             for _ in range(options.rounds):
