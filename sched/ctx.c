@@ -418,6 +418,19 @@ void tina_stop(tina_ctx *ctx, int status) {
     ctx_leave(ctx);
 }
 
+bool tina_stopping(const tina_ctx *ctx) {
+    return ctx->shard->shutting_down;
+}
+
+bool tina_shutdown_tell(tina_ctx *ctx, tina_handle who) {
+    ctx_enter(ctx);
+    tina_isolate *told = isolate_find(ctx->shard, who);
+    if (told)
+        isolate_tell_shutdown(ctx->shard, told);
+    ctx_leave(ctx);
+    return told != NULL;
+}
+
 void tina_panic(const char *format, ...) {
     char text[TINA_FAULT_TEXT_BYTES];
     va_list arguments;

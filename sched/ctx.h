@@ -278,6 +278,15 @@ void tina_panic(const char *format, ...) __attribute__((noreturn, format(printf,
 // exit status when it drains within its deadline; the first caller's counts.
 void tina_stop(tina_ctx *ctx, int status);
 
+// tina_stopping returns whether the shard was told to shut down, as all of the system's are; false
+// where its tree ends by itself, and when it began anew since.
+bool tina_stopping(const tina_ctx *ctx);
+
+// tina_shutdown_tell tells an isolate of this shard TINA_SHUTDOWN, as a supervisor tells a child:
+// for whoever has spawned isolates and is to see them end. False when nobody has that handle (any
+// more). What becomes of it is for a monitor to tell.
+bool tina_shutdown_tell(tina_ctx *ctx, tina_handle who);
+
 #ifdef __cplusplus
 }
 #endif

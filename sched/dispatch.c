@@ -209,7 +209,10 @@ static void awaited_cancel(tina_shard *shard, tina_isolate *self) {
         call_end(shard, self, TINA_CALL_CANCELED);
 }
 
+// Told again before it has heard, it hears once.
 void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told) {
+    if (told->control & CONTROL_TOLD)
+        return;
     told->told = TOLD_TO_CANCEL;
     told->control |= CONTROL_TOLD;
     awaited_cancel(shard, told);

@@ -588,6 +588,99 @@ TEST(Shard, ShutdownIsToldAndTheUnwillingAreForced) {
     EXPECT_EQ(tina_shard_force(h.shard()), 0u);
 }
 
+// Who has spawned others sees to their end: one awaits an op, one has not even started.
+TEST(Shard, IsolatesAreToldToShutDownByWhoSpawnedThem) {
+    Script waiting, fresh, elder;
+    Script *waiting_pointer = &waiting;
+    Script *fresh_pointer = &fresh;
+    tina_handle child = {};
+    std::vector<int32_t> tags, fresh_tags, downs;
+    waiting.init = [&](tina_ctx *ctx, tina_bytes) {
+        tina_fd fd;
+        tina_address at = tina_address_ipv4(127, 0, 0, 1, 80);
+        EXPECT_EQ(tina_listen(ctx, &at, 1, &fd), 0);
+        return tina_io_accept(fd);
+    };
+    waiting.handle = [&](tina_ctx *, const tina_message *m) {
+        tags.push_back(m->tag);
+        return m->tag == TINA_SHUTDOWN ? tina_done() : tina_receive();
+    };
+    fresh.handle = [&](tina_ctx *, const tina_message *m) {
+        fresh_tags.push_back(m->tag);
+        return tina_done();
+    };
+    Play play({&elder});
+    elder.init = [&](tina_ctx *ctx, tina_bytes) {
+        EXPECT_EQ(tina_spawn(ctx, &play.type, ArgsOf(&waiting_pointer), &child), TINA_SPAWN_OK);
+        EXPECT_NE(tina_monitor_set(ctx, child).bits, 0u);
+        EXPECT_NE(tina_timer_set(ctx, 1000000, 0).bits, 0u);
+        return tina_receive();
+    };
+    elder.handle = [&](tina_ctx *ctx, const tina_message *m) {
+        EXPECT_FALSE(tina_stopping(ctx));
+        if (m->tag == TINA_DOWN) {
+            downs.push_back(m->down.reason.kind);
+            EXPECT_FALSE(tina_shutdown_tell(ctx, m->down.who));
+            return tina_receive();
+        }
+        if (m->tag == TINA_SHUTDOWN) // from itself
+            return tina_done();
+        tina_handle born;
+        EXPECT_EQ(tina_spawn(ctx, &play.type, ArgsOf(&fresh_pointer), &born), TINA_SPAWN_OK);
+        EXPECT_NE(tina_monitor_set(ctx, born).bits, 0u);
+        EXPECT_TRUE(tina_shutdown_tell(ctx, born));
+        EXPECT_TRUE(tina_shutdown_tell(ctx, child));
+        EXPECT_TRUE(tina_shutdown_tell(ctx, child)); // it hears once
+        EXPECT_FALSE(tina_shutdown_tell(ctx, tina_handle_none()));
+        EXPECT_FALSE(tina_shutdown_tell(ctx, tina_handle_make(7, 0, 0, 1)));
+        return tina_receive();
+    };
+    Harness h(play.spec);
+    h.Settle();
+    h.Sleep(2000000);
+    EXPECT_EQ(tags, (std::vector<int32_t>{TINA_IO_ACCEPT_DONE, TINA_SHUTDOWN}));
+    EXPECT_EQ(fresh_tags, (std::vector<int32_t>{TINA_SHUTDOWN}));
+    EXPECT_EQ(downs, (std::vector<int32_t>{TINA_EXIT_NORMAL, TINA_EXIT_NORMAL}));
+    EXPECT_EQ(h.counters().isolates_in_use, 1u);
+}
+
+TEST(Shard, AnIsolateMayTellItselfToShutDown) {
+    Script one;
+    std::vector<int32_t> tags;
+    one.init = [&](tina_ctx *ctx, tina_bytes) {
+        EXPECT_TRUE(tina_shutdown_tell(ctx, tina_self(ctx)));
+        return tina_call(ctx, tina_self(ctx), 1, nullptr, 0, 0);
+    };
+    one.handle = [&](tina_ctx *, const tina_message *m) {
+        tags.push_back(m->tag);
+        return m->tag == TINA_SHUTDOWN ? tina_done() : tina_receive();
+    };
+    Play play({&one});
+    Harness h(play.spec);
+    h.Settle();
+    EXPECT_EQ(tags, (std::vector<int32_t>{TINA_CALL_FAILED, TINA_SHUTDOWN}));
+    EXPECT_TRUE(h.Turn().ended);
+}
+
+TEST(Shard, KnowsThatItIsStopping) {
+    Script one;
+    std::vector<bool> stopping;
+    one.init = [&](tina_ctx *ctx, tina_bytes) {
+        stopping.push_back(tina_stopping(ctx));
+        return tina_receive();
+    };
+    one.handle = [&](tina_ctx *ctx, const tina_message *) {
+        stopping.push_back(tina_stopping(ctx));
+        return tina_done();
+    };
+    Play play({&one});
+    Harness h(play.spec);
+    h.Settle();
+    tina_shard_shutdown(h.shard());
+    EXPECT_TRUE(h.Settle().ended);
+    EXPECT_EQ(stopping, (std::vector<bool>{false, true}));
+}
+
 TEST(Shard, StopIsReportedWithTheFirstStatus) {
     Script stopper;
     stopper.init = [](tina_ctx *ctx, tina_bytes) {
