@@ -34,6 +34,7 @@ static bool is_own(const http_connection *self, const tina_message *m);
 static tina_effect came(tina_ctx *ctx, http_connection *self, const tina_message *m);
 static tina_effect sent(tina_ctx *ctx, http_connection *self, const tina_message *m);
 static tina_effect sent_all(tina_ctx *ctx, http_connection *self);
+static void drain_begin(tina_ctx *ctx, http_connection *self);
 static tina_effect told_to_shut_down(tina_ctx *ctx, http_connection *self);
 static void context_end(tina_ctx *ctx, http_connection *self);
 
@@ -64,6 +65,8 @@ static tina_effect succeed(tina_ctx *ctx, http_connection *self, const http_succ
     self->peer = self->context->peer;
     self->context->requests = &self->requests;
     self->state = HTTP_CONNECTION_READING;
+    if (self->shard->telling_all) // the one before may have ended before it heard
+        drain_begin(ctx, self);
     return http_connection_answer(ctx, self);
 }
 
@@ -160,13 +163,17 @@ static tina_effect sent_all(tina_ctx *ctx, http_connection *self) {
     return http_connection_answer(ctx, self);
 }
 
+static void drain_begin(tina_ctx *ctx, http_connection *self) {
+    if (!self->draining && self->state != HTTP_CONNECTION_LINGERING)
+        self->deadline_ns = tina_now_ns(ctx) + self->shard->program->server.linger_timeout_ns;
+    self->draining = true;
+}
+
 // What was awaited has been cancelled. A request in progress may come to its end within a short
 // time and is answered, as the last; a client that is about to send one sees that we closed first,
 // and may send it elsewhere.
 static tina_effect told_to_shut_down(tina_ctx *ctx, http_connection *self) {
-    if (!self->draining && self->state != HTTP_CONNECTION_LINGERING)
-        self->deadline_ns = tina_now_ns(ctx) + self->shard->program->server.linger_timeout_ns;
-    self->draining = true;
+    drain_begin(ctx, self);
     switch ((http_connection_state)self->state) {
     case HTTP_CONNECTION_IDLE:
         return http_connection_finish(ctx, self);
@@ -271,6 +278,8 @@ tina_effect http_connection_leave(tina_ctx *ctx, http_connection *self) {
         tina_send(ctx, shard->listener, HTTP_TAG_CONNECTION_ENDED, NULL, 0);
         shard->listener = tina_handle_none();
     }
+    if (shard->counters.connections_in_use == 0 && !tina_handle_is_none(shard->drain))
+        tina_send(ctx, shard->drain, HTTP_TAG_CONNECTION_ENDED, NULL, 0); // or its timer does it
     return tina_done();
 }
 

@@ -26,7 +26,13 @@ bool http_connection_begin(tina_ctx *ctx, tina_fd fd);
 extern const tina_isolate_type http_bridge_type;
 extern const tina_isolate_type http_dispatcher_type;
 
-// Tag of a connection's message to the listener or dispatcher that waits for one to end.
+// What stands for a shard's connections in its tree, and what waits for other shards' (drain.c).
+// Args: a pointer to the http_program.
+extern const tina_isolate_type http_drain_type;
+extern const tina_isolate_type http_gate_type;
+
+// Tag of a connection's message to the listener or dispatcher that waits for one to end, and of the
+// last one's to http_drain.
 #define HTTP_TAG_CONNECTION_ENDED 1
 
 // Tag of a listener's message to a dispatcher: a socket.

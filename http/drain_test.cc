@@ -5,7 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "http/http.h"
 #include "http/site.h"
@@ -63,6 +65,190 @@ http_server lame(uint64_t seconds) {
 
 bool refused(Site &site) {
     return tina_scripted_connect(site.harness->scripted(), &site.address).socket < 0;
+}
+
+// A child of the program, and handlers that call it.
+
+tina_handle clerk;
+int clerk_told;
+
+tina_effect clerk_init(tina_ctx *ctx, void *, tina_bytes) {
+    clerk = tina_self(ctx);
+    return tina_receive();
+}
+
+constexpr int32_t kAsked = 1;
+constexpr int32_t kBroken = 2;
+
+tina_effect clerk_handle(tina_ctx *ctx, void *, const tina_message *m) {
+    clerk_told += m->tag == TINA_SHUTDOWN;
+    if (m->tag == TINA_SHUTDOWN)
+        return tina_done();
+    return m->tag == kBroken ? tina_crash(1) : tina_reply(ctx, kAsked, nullptr, 0);
+}
+
+const tina_isolate_type clerk_type = {"clerk", clerk_init, clerk_handle, 8, 0, 0, 0, 0};
+const tina_type_slots clerk_slots[] = {{&clerk_type, 1}};
+
+http_server with_clerk(http_server server = {}) {
+    static const tina_child child = [] {
+        tina_child made = {};
+        made.type = &clerk_type;
+        return made;
+    }();
+    clerk_told = 0;
+    server.types = clerk_slots;
+    server.type_count = 1;
+    server.children = &child;
+    server.child_count = 1;
+    return server;
+}
+
+http_step asked(http_request *request, http_response *response) {
+    bool answered = http_message(request)->tag == kAsked;
+    return http_text(response, answered ? 200 : 500, "asked\n");
+}
+
+http_step ask_clerk(http_request *request, http_response *response) {
+    return http_call(response, tina_call(http_ctx(request), clerk, kAsked, nullptr, 0, 0), asked);
+}
+
+http_step hold(http_request *, http_response *response) {
+    return http_wait(response, ask_clerk, 0);
+}
+
+// Writes what it hears, and waits on.
+http_step stubborn_on(http_request *request, http_response *response) {
+    const tina_message *m = http_message(request);
+    string heard = m != nullptr ? std::to_string(m->tag) : "nothing";
+    http_write(response, heard.data(), heard.size());
+    return http_wait(response, stubborn_on, 0);
+}
+
+http_step stubborn(http_request *, http_response *response) {
+    http_stream_begin(response, 200, "text/plain", 1000);
+    return http_wait(response, stubborn_on, 0);
+}
+
+http_step break_clerk(http_request *request, http_response *response) {
+    tina_send(http_ctx(request), clerk, kBroken, nullptr, 0);
+    return http_empty(response, 204);
+}
+
+http_step fault(http_request *, http_response *) {
+    tina_panic("asked to");
+}
+
+const http_route clerk_routes[] = {route("/", get),
+                                   route("/clerk", ask_clerk),
+                                   route("/hold", hold),
+                                   route("/stubborn", stubborn),
+                                   route("/break", break_clerk),
+                                   route("/fault", fault)};
+
+TEST(Drain, WhatAHandlerCallsIsThereUntilTheLastRequestIsOver) {
+    Site site(HTTP_ROUTES(clerk_routes), with_clerk());
+    Client held(site);
+    Client partly(site);
+    held.ask("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    partly.send("GET /clerk HTTP/1.1\r\nHo");
+    tina_shard_shutdown(site.harness->shard());
+    string answer = held.take();
+    EXPECT_EQ(StatusOf(answer), "200");
+    EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
+    held.close();
+    site.harness->Settle();
+    EXPECT_TRUE(refused(site));
+    EXPECT_EQ(clerk_told, 0);
+    EXPECT_EQ(StatusOf(partly.ask("st: h\r\n\r\n")), "200");
+    EXPECT_EQ(clerk_told, 0);
+    partly.close();
+    EXPECT_TRUE(site.harness->Settle().ended);
+    EXPECT_EQ(clerk_told, 1);
+    EXPECT_EQ(site.harness->counters().crashed, 0u);
+}
+
+// Those left then go on without it, and hear nothing more; at the end they are cut.
+TEST(Drain, TheProgramsChildrenWaitForNoRequestForEver) {
+    http_server server = with_clerk();
+    server.drain_timeout_ns = 3 * kSecond;
+    server.linger_timeout_ns = 8 * kSecond;
+    Site site(HTTP_ROUTES(clerk_routes), server);
+    Client client(site);
+    client.ask("GET /stubborn HTTP/1.1\r\nHost: h\r\n\r\n");
+    tina_shard_shutdown(site.harness->shard());
+    EXPECT_TRUE(EndsWith(client.take(), std::to_string(TINA_SHUTDOWN)));
+    for (int i = 0; i < 28; i++)
+        site.harness->Sleep(kSecond / 10);
+    EXPECT_EQ(clerk_told, 0);
+    for (int i = 0; i < 4; i++)
+        site.harness->Sleep(kSecond / 10);
+    EXPECT_EQ(clerk_told, 1);
+    EXPECT_FALSE(site.harness->Settle().ended);
+    for (int i = 0; i < 40; i++)
+        site.harness->Sleep(kSecond / 10);
+    EXPECT_EQ(client.take(), "");
+    site.harness->Sleep(kSecond);
+    EXPECT_EQ(client.take(), "<end>");
+    client.close();
+    EXPECT_TRUE(site.harness->Settle().ended);
+}
+
+TEST(Drain, ASecondSignalEndsItAtOnce) {
+    Site site(HTTP_ROUTES(clerk_routes), with_clerk());
+    Client client(site);
+    client.ask("GET /stubborn HTTP/1.1\r\nHost: h\r\n\r\n");
+    tina_shard_shutdown(site.harness->shard());
+    EXPECT_FALSE(site.harness->Settle().ended);
+    EXPECT_EQ(tina_shard_force(site.harness->shard()), 3u); // connection, drain and clerk
+    EXPECT_TRUE(site.harness->Settle().ended);
+    EXPECT_EQ(clerk_told, 0);
+}
+
+TEST(Drain, EveryConnectionIsToldHoweverMany) {
+    Site site(HTTP_ROUTES(clerk_routes), with_clerk());
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 600; i++) {
+        clients.emplace_back(new Client(site));
+        clients.back()->ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    tina_shard_shutdown(site.harness->shard());
+    for (auto &client : clients)
+        EXPECT_EQ(client->take(), "<end>");
+    EXPECT_EQ(clerk_told, 0);
+    for (auto &client : clients)
+        client->close();
+    EXPECT_TRUE(site.harness->Settle().ended);
+    EXPECT_EQ(clerk_told, 1);
+}
+
+TEST(Drain, IsNotHeldUpByAConnectionThatCrashed) {
+    Site site(HTTP_ROUTES(clerk_routes), with_clerk());
+    Client before(site);
+    EXPECT_EQ(StatusOf(before.ask("GET /fault HTTP/1.1\r\nHost: h\r\n\r\n")), "500");
+    before.close();
+    Client partly(site);
+    partly.send("GET /fault HTTP/1.1\r\nHo");
+    tina_shard_shutdown(site.harness->shard());
+    site.harness->Settle();
+    EXPECT_EQ(StatusOf(partly.ask("st: h\r\n\r\n")), "500");
+    partly.close();
+    site.harness->Settle();
+    site.harness->Sleep(kSecond / 50);
+    EXPECT_TRUE(site.harness->Settle().ended);
+    EXPECT_EQ(clerk_told, 1);
+}
+
+// Its tree ends because it is to begin anew, for which nobody waits.
+TEST(Drain, AShardThatGivesUpWaitsForNobody) {
+    Site site(HTTP_ROUTES(clerk_routes), with_clerk());
+    Client held(site);
+    held.ask("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    ask(site, "/break");
+    EXPECT_FALSE(site.harness->Settle().gave_up);
+    ask(site, "/break");
+    EXPECT_TRUE(site.harness->Settle().gave_up);
+    held.close();
 }
 
 TEST(Drain, HealthIsTold) {

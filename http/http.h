@@ -108,13 +108,15 @@ typedef struct http_server {
     uint64_t write_timeout_ns;  // for one batch of responses, then it closes; default 30 s
     uint64_t lame_duck_ns; // when told to drain: from not ready (http_answer_ready) to no longer
                            // accepting, for who routes here to see it; default 0
+    uint64_t drain_timeout_ns;  // from then on, for requests in progress, before the program's
+                                // children are stopped; default 5 s
     uint64_t linger_timeout_ns; // how long a client may still send after our last byte; default 2 s
 
-    // The program's own isolates, beside the server's two types.
+    // The program's own isolates, beside the server's.
     const tina_type_slots *types;
     uint32_t type_count;
-    // Started before the listener and told to shut down when it has ended, while requests are still
-    // in progress: one that calls a child which has ended gets TINA_CALL_DIED.
+    // Started before the listener, and stopped when it has ended and all connections, of every
+    // shard, have: what a handler calls is there as long as its request, up to drain_timeout_ns.
     const tina_child *children;
     uint32_t child_count;
     uint32_t transfer_count; // transfer buffers for them and for handlers; default none
@@ -140,6 +142,7 @@ typedef struct http_server {
 typedef struct http_load {
     tina_atomic_u32 live;    // connections; one that crashed until its slot is used again
     tina_atomic_u32 settled; // connections that have ever entered, or did not get in
+    tina_atomic_u64 drain;   // the handle of what ends when they all have; 0: not begun
 } http_load;
 
 // A server made ready to run: the spec, and what it points to.
@@ -150,8 +153,8 @@ typedef struct http_program {
     uint64_t room_bytes;  // the largest body_limit of routes that are not streamed
     uint32_t state_bytes; // the largest of all routes
     bool files;           // a route has a directory
-    tina_type_slots types[HTTP_USER_TYPES_MAX + 6];
-    tina_child children[HTTP_USER_CHILDREN_MAX + 2];
+    tina_type_slots types[HTTP_USER_TYPES_MAX + 8];
+    tina_child children[HTTP_USER_CHILDREN_MAX + 4];
     struct http_program *self; // args of the isolates that need it
     tina_atomic_u32 leaving;   // shards that were told to drain
     tina_atomic_u32 ready;     // listeners and bridges, of all shards

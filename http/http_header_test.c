@@ -46,7 +46,7 @@ int main(void) {
     char sentence[TINA_SENTENCE_BYTES];
     http_server server = {.routes = HTTP_ROUTES(routes)};
     TINA_ASSERT(http_server_spec(&server, &program, sentence));
-    TINA_ASSERT(program.spec.type_count == 6);
+    TINA_ASSERT(program.spec.type_count == 8);
     TINA_ASSERT(program.server.idle_timeout_ns == 60000000000);
     TINA_ASSERT(HTTP_ROUTES(routes).count == 1);
     tina_spec resolved;

@@ -23,6 +23,7 @@ static bool address_accepted(http_program *program, char *sentence);
 static bool route_accepted(const http_route *route, char *sentence);
 static void route_measure(http_program *program, const http_route *route);
 static void room_measure(http_program *program);
+static void children_fill(http_program *program);
 static bool spec_fill(http_program *program, char *sentence);
 static void spec_size(tina_spec *spec, const http_server *server);
 static bool refuse(char *sentence, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -82,6 +83,7 @@ static void defaults_fill(http_server *server) {
     default_time(&server->body_timeout_ns, 30);
     default_time(&server->write_timeout_ns, 30);
     default_time(&server->linger_timeout_ns, 2);
+    default_time(&server->drain_timeout_ns, 5);
 }
 
 typedef struct number_rule {
@@ -179,6 +181,32 @@ static void spec_size(tina_spec *spec, const http_server *server) {
     spec->op_count = 2 * spec->fd_count - idle;
 }
 
+// Stopped in reverse: when the listener has ended nothing is accepted, after the bridge nothing
+// handed over, after the drain no request of this shard is in progress, and after the gate none of
+// any.
+static void children_fill(http_program *program) {
+    const http_server *server = &program->server;
+    uint64_t stop_ns = 5 * SECOND_NS + server->lame_duck_ns;
+    const struct {
+        const tina_isolate_type *type;
+        uint64_t shutdown_ns;
+    } own[] = {
+        {&http_gate_type, server->drain_timeout_ns},
+        {&http_drain_type, server->drain_timeout_ns},
+        {&http_bridge_type, stop_ns},
+        {&http_listener_type, stop_ns},
+    };
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < server->child_count; i++)
+        program->children[count++] = server->children[i];
+    for (uint32_t i = server->shards == 1; i < sizeof own / sizeof own[0]; i++) // without a gate
+        program->children[count++] =
+            (tina_child){.type = own[i].type,
+                         .args = tina_bytes_of(&program->self, sizeof program->self),
+                         .shutdown_ns = own[i].shutdown_ns};
+    program->spec.root.child_count = count;
+}
+
 static bool spec_fill(http_program *program, char *sentence) {
     const http_server *server = &program->server;
     tina_spec *spec = &program->spec;
@@ -187,34 +215,25 @@ static bool spec_fill(http_program *program, char *sentence) {
     tina_type_slots *types = &program->types[server->type_count];
     types[0] = (tina_type_slots){&http_listener_type, 1};
     types[1] = (tina_type_slots){&http_connection_type, http_connection_slots(server)};
-    // Those of other shards, and what is left of those before them.
-    uint32_t shards = server->shards == TINA_SHARDS_ALL ? TINA_SHARD_COUNT_MAX : server->shards;
-    types[2] = (tina_type_slots){&http_dispatcher_type, 2 * shards};
+    types[2] = (tina_type_slots){&http_dispatcher_type, http_dispatcher_slots(server)};
     types[3] = (tina_type_slots){&http_bridge_type, 1};
     types[5] = (tina_type_slots){&http_refusal_type, HTTP_REFUSALS};
     types[4] = (tina_type_slots){&http_log_writer_type, 2}; // one may be ending
-    for (uint32_t i = 0; i < server->child_count; i++)
-        program->children[i] = server->children[i];
-    // The bridge starts before the listener and stops after it, when nothing more is handed over.
-    const tina_isolate_type *own[] = {&http_bridge_type, &http_listener_type};
-    for (uint32_t i = 0; i < 2; i++)
-        program->children[server->child_count + i] =
-            (tina_child){.type = own[i],
-                         .args = tina_bytes_of(&program->self, sizeof program->self),
-                         .shutdown_ns = 5 * SECOND_NS + server->lame_duck_ns};
+    types[6] = (tina_type_slots){&http_drain_type, 1};
+    types[7] = (tina_type_slots){&http_gate_type, 1};
+    children_fill(program);
     spec->name = server->name;
     spec->backend = server->backend;
     spec->types = program->types;
-    spec->type_count = server->type_count + 6;
+    spec->type_count = server->type_count + 8;
     spec->root.children = program->children;
-    spec->root.child_count = server->child_count + 2;
     spec->shard_count = server->shards;
     spec->rebuild_max = server->rebuild_max;
     spec->transfer_count = server->transfer_count;
     // A connection's, a file's for each request, the listener's, some for the program, and what
     // other shards may have under way.
     spec->fd_count = server->connection_count + server->context_count + 64 + HTTP_REFUSALS +
-                     (shards > 1 ? HANDED_OVER_FDS : 0);
+                     (server->shards > 1 ? HANDED_OVER_FDS : 0);
     spec_size(spec, server);
     spec->path_count = program->files ? FILES_OPENING : 0;
     spec->scratch_bytes = http_scratch_bytes(server) + 65536;

@@ -147,9 +147,10 @@ void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx) {
     if (entry->context != HTTP_CONTEXT_NONE)
         lost_return(shard, entry->context, ctx);
     entry->context = HTTP_CONTEXT_NONE;
-    if (!entry->live)
+    if (entry->generation == 0)
         shard->counters.connections_in_use++;
-    entry->live = true;
+    entry->generation = tina_handle_generation(tina_self(ctx));
+    shard->connection_type = tina_handle_type(tina_self(ctx));
     shard->counters.connections++;
     load_tell(shard, 1);
 }
@@ -157,11 +158,11 @@ void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx) {
 void http_shard_succeed(http_shard *shard, uint32_t slot, tina_handle successor, tina_ctx *ctx) {
     http_connection_slot *from = &shard->slots[slot];
     http_connection_slot *to = &shard->slots[tina_handle_slot(successor)];
-    TINA_ASSERT(from->live && from->context != HTTP_CONTEXT_NONE);
+    TINA_ASSERT(from->generation != 0 && from->context != HTTP_CONTEXT_NONE);
     if (to->context != HTTP_CONTEXT_NONE)
         lost_return(shard, to->context, ctx);
-    shard->counters.connections_in_use -= to->live; // of one that crashed
-    *to = *from;
+    shard->counters.connections_in_use -= to->generation != 0; // of one that crashed
+    *to = (http_connection_slot){from->context, tina_handle_generation(successor)};
     shard->holders[to->context] = successor;
     *from = (http_connection_slot){.context = HTTP_CONTEXT_NONE};
     load_tell(shard, 0);
@@ -174,12 +175,21 @@ http_context *http_shard_context(const http_shard *shard, uint32_t slot) {
 
 void http_shard_leave(http_shard *shard, uint32_t slot) {
     http_connection_slot *entry = &shard->slots[slot];
-    TINA_ASSERT(entry->live);
+    TINA_ASSERT(entry->generation != 0);
     if (entry->context != HTTP_CONTEXT_NONE)
         http_context_give(shard, slot);
-    entry->live = false;
+    entry->generation = 0;
     shard->counters.connections_in_use--;
     load_tell(shard, 0);
+}
+
+void http_shard_tell(const http_shard *shard, uint32_t slot, tina_ctx *ctx) {
+    uint32_t generation = shard->slots[slot].generation;
+    if (generation == 0)
+        return;
+    // One that crashed hears nothing any more.
+    (void)tina_shutdown_tell(
+        ctx, tina_handle_make(tina_shard_number(ctx), shard->connection_type, slot, generation));
 }
 
 void http_shard_lose(http_shard *shard, uint32_t count) {

@@ -97,9 +97,14 @@ static inline uint32_t http_connection_slots(const http_server *server) {
 
 #define HTTP_SHARDS_MAX (TINA_SHARD_COUNT_MAX + 1)
 
+// Slots of dispatchers: those of other shards, and what is left of those before them.
+static inline uint32_t http_dispatcher_slots(const http_server *server) {
+    return 2 * (server->shards == TINA_SHARDS_ALL ? TINA_SHARD_COUNT_MAX : server->shards);
+}
+
 typedef struct http_connection_slot {
-    uint32_t context; // that its connection holds, or HTTP_CONTEXT_NONE
-    bool live;
+    uint32_t context;    // that its connection holds, or HTTP_CONTEXT_NONE
+    uint32_t generation; // of its connection, also of one that crashed; 0: there is none
 } http_connection_slot;
 
 struct http_shard {
@@ -119,9 +124,12 @@ struct http_shard {
     uint32_t *room_free;
     uint32_t room_free_count;
     http_connection_slot *slots; // by connection isolate
+    uint32_t connection_type;    // in their handles; known when there was one
     tina_handle listener;        // or a dispatcher, waits for a connection slot; none: none does
+    tina_handle drain;           // is told when the last connection ends; none: nobody is
     bool draining;
-    bool leaving; // told to drain, and still accepting
+    bool leaving;     // told to drain, and still accepting
+    bool telling_all; // every connection is told to shut down, as soon as it begins
     http_log log;
     tina_prng ids;                            // of requests; key 0: not seeded
     tina_handle dispatchers[HTTP_SHARDS_MAX]; // on other shards, of this one, that have room
@@ -155,6 +163,9 @@ http_shard *http_shard_open(tina_ctx *ctx, http_program *program);
 // lost.
 void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx);
 void http_shard_leave(http_shard *shard, uint32_t slot);
+
+// http_shard_tell tells the connection in `slot`, if there is one, to shut down.
+void http_shard_tell(const http_shard *shard, uint32_t slot, tina_ctx *ctx);
 
 // http_shard_succeed passes what the connection in `slot` holds to another that was spawned for the
 // same socket, and is it from then on.

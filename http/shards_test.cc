@@ -43,6 +43,10 @@ string ReadBody(int fd, bool *reset = nullptr) {
     }
 }
 
+bool EndsWith(const string &text, const string &end) {
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
 // Dials without complaint when nobody listens: -1.
 int TryDial(uint16_t port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -222,6 +226,48 @@ TEST_P(Shards, NoRequestIsLostWhenTheServerDrains) {
     EXPECT_EQ(server_.output(), "answered " + std::to_string(load.answers) + "\n");
     EXPECT_EQ(load.resets, 0u);
     EXPECT_EQ(server_.errors(), "");
+}
+
+// Returns what comes up to these words, or up to the end.
+string ReadUntil(int fd, const string &words) {
+    string text;
+    char byte;
+    while (text.find(words) == string::npos && recv(fd, &byte, 1, 0) == 1)
+        text += byte;
+    return text;
+}
+
+// On one shard, and on both: the handler on the second asks the first one's child, when that has
+// no request of its own any more.
+TEST_P(Shards, WhatHandlersCallIsThereUntilTheServerHasDrained) {
+    int fds[] = {dial_to("0"), dial_to("1")};
+    for (int fd : fds) {
+        SendAll(fd, "GET /clerk HTTP/1.1\r\nHost: h\r\n\r\n");
+        EXPECT_TRUE(EndsWith(ReadUntil(fd, "waiting\n"), "waiting\n"));
+    }
+    kill(server_.pid, SIGTERM);
+    for (int fd : fds) {
+        string rest = ReadToEnd(fd);
+        EXPECT_NE(rest.find("answered\n"), string::npos) << rest;
+        EXPECT_TRUE(EndsWith(rest, "\r\n0\r\n\r\n")) << rest;
+        close(fd);
+    }
+    EXPECT_EQ(server_.stop(0), 0);
+    EXPECT_EQ(server_.errors(), "");
+}
+
+TEST(Shard, WhatHandlersCallIsThereUntilTheServerHasDrained) {
+    Process server(ProgramPath("http/shards_server"), {"--port", "0", "--shards", "1"});
+    string line = server.line();
+    int fd =
+        DialLoopback(static_cast<uint16_t>(atoi(&line[strlen("listening on http://127.0.0.1:")])));
+    SendAll(fd, "GET /clerk HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(EndsWith(ReadUntil(fd, "waiting\n"), "waiting\n"));
+    kill(server.pid, SIGTERM);
+    EXPECT_NE(ReadToEnd(fd).find("answered\n"), string::npos);
+    close(fd);
+    EXPECT_EQ(server.stop(0), 0);
+    EXPECT_EQ(server.errors(), "");
 }
 
 // Asks in turn on connections that are served by a shard that is to go on.

@@ -6,6 +6,7 @@ const tina_scenario *const http_scenarios[] = {
     &http_scenario_deadlines,
     &http_scenario_drain,
     &http_scenario_drain_deadlines,
+    &http_scenario_drain_order,
     &http_scenario_full,
     &http_scenario_idle,
     &http_scenario_keepalive,

@@ -14,6 +14,7 @@ extern "C" {
 extern const tina_scenario http_scenario_deadlines;
 extern const tina_scenario http_scenario_drain;
 extern const tina_scenario http_scenario_drain_deadlines;
+extern const tina_scenario http_scenario_drain_order;
 extern const tina_scenario http_scenario_full;
 extern const tina_scenario http_scenario_idle;
 extern const tina_scenario http_scenario_keepalive;

@@ -51,7 +51,7 @@ static const char *path_of(const sim_ask *ask) {
         [SIM_ASK_STREAM] = "stream",     [SIM_ASK_CHUNKS] = "chunks", [SIM_ASK_FILE] = "files",
         [SIM_ASK_STATIC] = "static",     [SIM_ASK_WAIT] = "wait",     [SIM_ASK_EVENTS] = "events",
         [SIM_ASK_PANIC] = "panic",       [SIM_ASK_SIP] = "sip",       [SIM_ASK_CALL] = "call",
-        [SIM_ASK_STUBBORN] = "stubborn",
+        [SIM_ASK_STUBBORN] = "stubborn", [SIM_ASK_SERVED] = "served",
     };
     return paths[ask->kind];
 }
@@ -257,6 +257,34 @@ static http_step call(http_request *request, http_response *response) {
     return http_call(response, effect, called);
 }
 
+// Asks the clerks of all shards in turn, with a pause before each. A drain cancels what is called,
+// and the call can be made again.
+static http_step served(http_request *request, http_response *response);
+
+static http_step clerk_answered(http_request *request, http_response *response) {
+    const tina_message *m = http_message(request);
+    progress *now = progress_of(request);
+    if (m->tag == TINA_CALL_FAILED && m->call.failure != TINA_CALL_CANCELED)
+        return http_text(response, 500, "no answer: %d\n", m->call.failure);
+    now->at += m->tag != TINA_CALL_FAILED;
+    return now->at == SIM_SITE_CLERKS ? text(request, response)
+                                      : http_wait(response, served, now->pause_ns);
+}
+
+static http_step clerk_ask(http_request *request, http_response *response) {
+    tina_ctx *ctx = http_ctx(request);
+    const progress *now = progress_of(request);
+    tina_handle clerk = site_of()->clerks[(now->id + now->at) % tina_shard_count(ctx)];
+    return http_call(response, tina_call(ctx, clerk, 1, NULL, 0, 0), clerk_answered);
+}
+
+static http_step served(http_request *request, http_response *response) {
+    progress *now = progress_of(request);
+    bool begun = now->begun;
+    now->begun = true;
+    return begun ? clerk_ask(request, response) : http_wait(response, served, now->pause_ns);
+}
+
 static uint8_t static_text[STATIC_BYTES];
 
 static http_step unchanging(http_request *request, http_response *response) {
@@ -305,14 +333,16 @@ static const http_route routes[] = {
     {.method = HTTP_POST, .pattern = "/sip/:bytes", .handler = sip, .streamed = true, STATE},
     {.method = HTTP_GET, .pattern = "/call/:bytes", .handler = call, STATE},
     {.method = HTTP_GET, .pattern = "/stubborn/:bytes", .handler = stubborn, STATE},
+    {.method = HTTP_GET, .pattern = "/served/:bytes", .handler = served, STATE},
     {.method = HTTP_GET, .pattern = "/panic/:bytes", .handler = panic, STATE},
     {.method = HTTP_GET, .pattern = "/live", .handler = http_answer_live},
     {.method = HTTP_GET, .pattern = "/ready", .handler = http_answer_ready},
     {.method = HTTP_GET, .pattern = "/files/*name", .directory = "/files"},
 };
 
-// Isolates of the site's own on each shard: one that says where its counters are, and one that
-// nobody supervises, so that it lasts as long as connections do, and which answers no call.
+// Isolates of the site's own on each shard: one that says where its counters are, and answers calls
+// as the clerk; and one that nobody supervises, so that it lasts as long as connections do, and
+// which answers none.
 
 static tina_effect quiet_handle(tina_ctx *ctx, void *self, const tina_message *m) {
     (void)ctx;
@@ -339,15 +369,20 @@ static tina_effect auditor_init(tina_ctx *ctx, void *self, tina_bytes args) {
     (void)self;
     (void)args;
     site_of()->counters[tina_shard_number(ctx)] = http_count(ctx);
+    site_of()->clerks[tina_shard_number(ctx)] = tina_self(ctx);
     if (!tina_lives(ctx, *mute))
         (void)tina_spawn(ctx, &mute_type, tina_bytes_of(NULL, 0), mute);
     return tina_receive();
 }
 
+static tina_effect auditor_handle(tina_ctx *ctx, void *self, const tina_message *m) {
+    return m->tag >= 0 ? tina_reply(ctx, 1, NULL, 0) : quiet_handle(ctx, self, m);
+}
+
 static const tina_isolate_type auditor_type = {
     .name = "auditor",
     .init = auditor_init,
-    .handle = quiet_handle,
+    .handle = auditor_handle,
     .struct_bytes = 8,
 };
 static const tina_type_slots own_slots[] = {{&auditor_type, 1}, {&mute_type, 1}};

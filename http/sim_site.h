@@ -29,6 +29,7 @@ extern "C" {
 
 #define SIM_SITE_SHARDS_MAX 3u
 #define SIM_SITE_HOSTS      4u
+#define SIM_SITE_CLERKS     3u     // that one ask is served by
 #define SIM_ASK_BYTES_MAX   16384u // of a request on the wire
 
 typedef enum sim_ask_kind {
@@ -46,6 +47,7 @@ typedef enum sim_ask_kind {
     SIM_ASK_SIP, // the body comes back; after its first piece the handler reads nothing for wait_ms
     SIM_ASK_CALL,     // after a call that nobody answers for `wait_ms`
     SIM_ASK_STUBBORN, // after `wait_ms`, whatever its handler is told meanwhile
+    SIM_ASK_SERVED,   // after SIM_SITE_CLERKS calls of the site's children, each after `wait_ms`
 } sim_ask_kind;
 
 typedef struct sim_ask {
@@ -63,6 +65,7 @@ typedef struct sim_site {
     uint32_t hosts[SIM_SITE_HOSTS];
     const http_counters *counters[SIM_SITE_SHARDS_MAX]; // NULL until the shard has begun
     tina_handle mutes[SIM_SITE_SHARDS_MAX];             // who answer no call
+    tina_handle clerks[SIM_SITE_SHARDS_MAX];            // children of the program, who answer all
     uint64_t panics;                                    // of SIM_ASK_PANIC
     uint32_t next_id;
     bool draining; // the scenario has ended the server

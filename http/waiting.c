@@ -28,6 +28,9 @@ tina_effect http_connection_wait(tina_ctx *ctx, http_connection *self) {
         return http_connection_finish(ctx, self);
     if (self->draining && (wait_ns == 0 || wait_ns > self->deadline_ns - now_ns))
         wait_ns = self->deadline_ns - now_ns;
+    if (context->timer.bits != 0) // told once more
+        tina_timer_cancel(ctx, context->timer);
+    context->timer = (tina_timer){0};
     if (wait_ns > 0) {
         context->timer = tina_timer_set(ctx, wait_ns, 0);
         if (context->timer.bits == 0) {
