@@ -34,7 +34,6 @@ static bool is_own(const http_connection *self, const tina_message *m);
 static tina_effect came(tina_ctx *ctx, http_connection *self, const tina_message *m);
 static tina_effect sent(tina_ctx *ctx, http_connection *self, const tina_message *m);
 static tina_effect sent_all(tina_ctx *ctx, http_connection *self);
-static void drain_begin(tina_ctx *ctx, http_connection *self);
 static tina_effect told_to_shut_down(tina_ctx *ctx, http_connection *self);
 static void context_end(tina_ctx *ctx, http_connection *self);
 
@@ -66,7 +65,7 @@ static tina_effect succeed(tina_ctx *ctx, http_connection *self, const http_succ
     self->context->requests = &self->requests;
     self->state = HTTP_CONNECTION_READING;
     if (self->shard->telling_all) // the one before may have ended before it heard
-        drain_begin(ctx, self);
+        http_connection_drain(ctx, self);
     return http_connection_answer(ctx, self);
 }
 
@@ -163,7 +162,7 @@ static tina_effect sent_all(tina_ctx *ctx, http_connection *self) {
     return http_connection_answer(ctx, self);
 }
 
-static void drain_begin(tina_ctx *ctx, http_connection *self) {
+void http_connection_drain(tina_ctx *ctx, http_connection *self) {
     if (!self->draining && self->state != HTTP_CONNECTION_LINGERING)
         self->deadline_ns = tina_now_ns(ctx) + self->shard->program->server.linger_timeout_ns;
     self->draining = true;
@@ -173,7 +172,7 @@ static void drain_begin(tina_ctx *ctx, http_connection *self) {
 // time and is answered, as the last; a client that is about to send one sees that we closed first,
 // and may send it elsewhere.
 static tina_effect told_to_shut_down(tina_ctx *ctx, http_connection *self) {
-    drain_begin(ctx, self);
+    http_connection_drain(ctx, self);
     switch ((http_connection_state)self->state) {
     case HTTP_CONNECTION_IDLE:
         return http_connection_finish(ctx, self);

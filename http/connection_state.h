@@ -59,6 +59,7 @@ typedef struct http_connection {
 
 tina_effect http_connection_answer(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_refuse(tina_ctx *ctx, http_connection *self, int status);
+void http_connection_drain(tina_ctx *ctx, http_connection *self); // from now on
 tina_effect http_connection_finish(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_linger(tina_ctx *ctx, http_connection *self);
 tina_effect http_connection_leave(tina_ctx *ctx, http_connection *self);

@@ -25,8 +25,10 @@
 typedef struct drain {
     http_shard *shard;
     tina_timer timer;
-    uint32_t next; // slot of connections to be told
+    uint64_t calls_end_ns; // when handlers in calls are told
+    uint32_t next;         // slot of connections to be told
     bool told;
+    bool calls_told;
 } drain;
 
 static tina_effect connections_tell(tina_ctx *ctx, drain *self);
@@ -52,6 +54,7 @@ static tina_effect drain_handle(tina_ctx *ctx, void *self_, const tina_message *
         if (!tina_stopping(ctx))
             return tina_done();
         self->told = true;
+        self->calls_end_ns = tina_now_ns(ctx) + self->shard->program->server.linger_timeout_ns;
         self->shard->draining = true;
         self->shard->telling_all = true;
         self->shard->drain = tina_self(ctx);
@@ -66,18 +69,24 @@ static tina_effect drain_handle(tina_ctx *ctx, void *self_, const tina_message *
     }
 }
 
-// A few at a time, so that telling a hundred thousand does not hold up everybody else.
+// A few at a time, so that telling a hundred thousand does not hold up everybody else. To be told
+// ends a call as cancelled: one that is in progress has the time that other requests have.
 static tina_effect connections_tell(tina_ctx *ctx, drain *self) {
     uint32_t slots = http_connection_slots(&self->shard->program->server);
     uint32_t end = slots - self->next < TOLD_A_TURN ? slots : self->next + TOLD_A_TURN;
     while (self->next < end)
-        http_shard_tell(self->shard, self->next++, ctx);
+        http_shard_tell(self->shard, self->next++, self->calls_told, ctx);
     return self->next < slots ? tina_yield() : end_await(ctx, self);
 }
 
 static tina_effect end_await(tina_ctx *ctx, drain *self) {
     if (all_ended(ctx, self->shard))
         return tina_done();
+    if (!self->calls_told && self->calls_end_ns <= tina_now_ns(ctx)) {
+        self->calls_told = true;
+        self->next = 0;
+        return tina_yield();
+    }
     tina_timer_cancel(ctx, self->timer);
     self->timer = tina_timer_set(ctx, LOOK_NS, 0);
     return self->timer.bits != 0 ? tina_receive() : tina_yield();

@@ -78,9 +78,20 @@ tina_effect clerk_init(tina_ctx *ctx, void *, tina_bytes) {
 }
 
 constexpr int32_t kAsked = 1;
+constexpr int32_t kAskedLater = 3; // answered after a second
 constexpr int32_t kBroken = 2;
 
 tina_effect clerk_handle(tina_ctx *ctx, void *, const tina_message *m) {
+    static tina_caller caller;
+    if (m->tag == kAskedLater) {
+        caller = tina_caller_of(ctx, m);
+        EXPECT_NE(tina_timer_set(ctx, kSecond, 0).bits, 0u);
+        return tina_receive();
+    }
+    if (m->tag == TINA_TIMER) {
+        EXPECT_EQ(tina_answer(ctx, caller, kAsked, nullptr, 0), TINA_ANSWER_OK);
+        return tina_receive();
+    }
     clerk_told += m->tag == TINA_SHUTDOWN;
     if (m->tag == TINA_SHUTDOWN)
         return tina_done();
@@ -113,6 +124,19 @@ http_step ask_clerk(http_request *request, http_response *response) {
     return http_call(response, tina_call(http_ctx(request), clerk, kAsked, nullptr, 0, 0), asked);
 }
 
+http_step later(http_request *request, http_response *response) {
+    return http_call(response, tina_call(http_ctx(request), clerk, kAskedLater, nullptr, 0, 0),
+                     asked);
+}
+
+// Waits when its call has ended, and asks once more when it is told.
+http_step hold(http_request *, http_response *response);
+
+http_step hold_after(http_request *request, http_response *response) {
+    return http_call(response, tina_call(http_ctx(request), clerk, kAskedLater, nullptr, 0, 0),
+                     hold);
+}
+
 http_step hold(http_request *, http_response *response) {
     return http_wait(response, ask_clerk, 0);
 }
@@ -142,6 +166,8 @@ http_step fault(http_request *, http_response *) {
 const http_route clerk_routes[] = {route("/", get),
                                    route("/clerk", ask_clerk),
                                    route("/hold", hold),
+                                   route("/later", later),
+                                   route("/hold-after", hold_after),
                                    route("/stubborn", stubborn),
                                    route("/break", break_clerk),
                                    route("/fault", fault)};
@@ -166,6 +192,25 @@ TEST(Drain, WhatAHandlerCallsIsThereUntilTheLastRequestIsOver) {
     EXPECT_TRUE(site.harness->Settle().ended);
     EXPECT_EQ(clerk_told, 1);
     EXPECT_EQ(site.harness->counters().crashed, 0u);
+}
+
+TEST(Drain, ACallThatIsInProgressIsNotCutShort) {
+    for (const char *path : {"/later", "/hold-after"}) {
+        Site site(HTTP_ROUTES(clerk_routes), with_clerk());
+        Client client(site);
+        EXPECT_EQ(client.ask("GET " + string(path) + " HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+        tina_shard_shutdown(site.harness->shard());
+        EXPECT_EQ(client.take(), "");
+        site.harness->Sleep(kSecond - kSecond / 10);
+        EXPECT_EQ(client.take(), "");
+        site.harness->Sleep(kSecond / 10);
+        string answer = client.take();
+        EXPECT_EQ(StatusOf(answer), "200") << path;
+        EXPECT_NE(answer.find("\r\nConnection: close\r\n"), string::npos);
+        EXPECT_TRUE(EndsWith(answer, "asked\n<end>"));
+        client.close();
+        EXPECT_TRUE(site.harness->Settle().ended);
+    }
 }
 
 // Those left then go on without it, and hear nothing more; at the end they are cut.

@@ -119,7 +119,8 @@ http_step http_wait(http_response *response, http_handler next, uint64_t timeout
 //     return http_call(res, tina_call(ctx, store, GET, &key, sizeof key, SECOND), found);
 //
 // Nothing else is noticed before, and pipelined responses before this one wait too, so give the
-// call a timeout. What was written must have been sent.
+// call a timeout. A server that drains lets it go on for linger_timeout_ns, and then has it fail as
+// TINA_CALL_CANCELED. What was written must have been sent.
 http_step http_call(http_response *response, tina_effect call, http_handler next);
 
 // http_end ends a response that was begun.

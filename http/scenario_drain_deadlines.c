@@ -24,7 +24,7 @@ typedef enum probe_kind {
     PROBE_WAITS,      // its handler is told, and answers
     PROBE_EVENTS,     // its handler is told, and hurries
     PROBE_STUBBORN,   // its handler is told, and waits on: is cut off
-    PROBE_CALLS,      // its call is cancelled, and its handler answers
+    PROBE_CALLS,      // its call is given that too and cancelled, and its handler answers
     PROBE_SENDS,      // its answer is sent to its end
     PROBE_SENDS_FILE, // likewise
     PROBE_LINGERS,    // since before: is given what is left of its time
@@ -73,7 +73,7 @@ static void expect(sim_probe *probe, probe_kind kind) {
         [PROBE_WAITS] = {"200", 0},
         [PROBE_EVENTS] = {"200", 0},
         [PROBE_STUBBORN] = {"", LINGER_NS},
-        [PROBE_CALLS] = {"200", 0},
+        [PROBE_CALLS] = {"200", LINGER_NS},
         [PROBE_SENDS] = {"200", SECOND_NS},
         [PROBE_SENDS_FILE] = {"200", SECOND_NS},
         [PROBE_LINGERS] = {"", LINGER_NS - BEFORE_NS},

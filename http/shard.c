@@ -183,9 +183,14 @@ void http_shard_leave(http_shard *shard, uint32_t slot) {
     load_tell(shard, 0);
 }
 
-void http_shard_tell(const http_shard *shard, uint32_t slot, tina_ctx *ctx) {
+static bool is_calling(const http_shard *shard, uint32_t slot) {
+    uint32_t index = shard->slots[slot].context;
+    return index != HTTP_CONTEXT_NONE && context_at(shard, index)->phase == HTTP_PHASE_CALLING;
+}
+
+void http_shard_tell(const http_shard *shard, uint32_t slot, bool calling, tina_ctx *ctx) {
     uint32_t generation = shard->slots[slot].generation;
-    if (generation == 0)
+    if (generation == 0 || is_calling(shard, slot) != calling)
         return;
     // One that crashed hears nothing any more.
     (void)tina_shutdown_tell(

@@ -129,7 +129,8 @@ struct http_shard {
     tina_handle drain;           // is told when the last connection ends; none: nobody is
     bool draining;
     bool leaving;     // told to drain, and still accepting
-    bool telling_all; // every connection is told to shut down, as soon as it begins
+    bool telling_all; // every connection is told to shut down, as soon as it begins, or its
+                      // handler's call ends
     http_log log;
     tina_prng ids;                            // of requests; key 0: not seeded
     tina_handle dispatchers[HTTP_SHARDS_MAX]; // on other shards, of this one, that have room
@@ -164,8 +165,9 @@ http_shard *http_shard_open(tina_ctx *ctx, http_program *program);
 void http_shard_enter(http_shard *shard, uint32_t slot, tina_ctx *ctx);
 void http_shard_leave(http_shard *shard, uint32_t slot);
 
-// http_shard_tell tells the connection in `slot`, if there is one, to shut down.
-void http_shard_tell(const http_shard *shard, uint32_t slot, tina_ctx *ctx);
+// http_shard_tell tells the connection in `slot`, if there is one, to shut down: when its handler
+// is in a call, which is cancelled then, or when it is not.
+void http_shard_tell(const http_shard *shard, uint32_t slot, bool calling, tina_ctx *ctx);
 
 // http_shard_succeed passes what the connection in `slot` holds to another that was spawned for the
 // same socket, and is it from then on.

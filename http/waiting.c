@@ -90,6 +90,8 @@ tina_effect http_connection_wake(tina_ctx *ctx, http_connection *self, const tin
         m = NULL;
     else if (timer.bits != 0)
         tina_timer_cancel(ctx, timer);
+    if (self->state == HTTP_CONNECTION_CALLING && self->shard->telling_all)
+        http_connection_drain(ctx, self); // it was not told
     if (m == NULL && self->draining && self->deadline_ns <= tina_now_ns(ctx))
         return http_connection_finish(ctx, self);
     http_context_wake(context, ctx, m);
