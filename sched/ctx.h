@@ -140,9 +140,10 @@ typedef enum tina_monitor_result {
 } tina_monitor_result;
 
 // tina_monitor_shard asks for TINA_SHARD_NEWS whenever another shard begins anew, stops or is
-// revived, until the monitor is ended; at once when it has stopped already. An event comes after
-// TINA_DOWN of that shard's isolates, and after every message that was accepted before. What
-// happens until it is delivered adds to it: it has the last change and the count of all.
+// revived, until the monitor is ended; at once when it has stopped already. What happens until an
+// event is delivered adds to it: it has the last change and life, and the count of all. It comes
+// after every message of the lives that are over then, and after TINA_DOWN of their isolates, but
+// of those that had ended when they were monitored.
 tina_monitor_result tina_monitor_shard(tina_ctx *ctx, uint32_t shard, tina_monitor *monitor);
 
 // Transfer buffers carry what is larger than a payload. A buffer has one owner: whoever took it,

@@ -153,6 +153,7 @@ enum {
 typedef struct peer_news {
     int32_t change; // tina_shard_change
     uint32_t count; // 0: nothing
+    uint32_t life;  // once told: the shard's
 } peer_news;
 
 typedef struct monitor_entry {
@@ -488,6 +489,8 @@ tina_monitor monitor_name(const tina_shard *shard, uint32_t index);
 void monitor_owner_link(tina_shard *shard, tina_isolate *owner, uint32_t index);
 void monitor_owner_unlink(tina_shard *shard, uint32_t index);
 void monitor_append(tina_shard *shard, uint32_t index);
+// monitor_event_unlink takes an entry out of its owner's events.
+void monitor_event_unlink(tina_shard *shard, uint32_t index);
 
 // peer_monitors.c
 tina_monitor_result peer_monitor_set(tina_shard *shard, tina_isolate *owner, uint32_t peer,

@@ -44,7 +44,7 @@ static inline tina_bytes tina_bytes_of(const void *data, size_t bytes) {
 enum {
     TINA_YIELDED = -1,     // the tick after `yield`
     TINA_TIMER = -2,       // message->timer
-    TINA_SHUTDOWN = -3,    // the system drains: finish, then return done
+    TINA_SHUTDOWN = -3,    // once: finish, then return done. What was awaited is cancelled before
     TINA_DOWN = -4,        // message->down: an isolate that is monitored has ended
     TINA_CALL_FAILED = -5, // message->call: the awaited call has no reply
     TINA_SPAWNED = -6,     // message->spawn: what became of tina_spawn_on
@@ -122,7 +122,9 @@ typedef struct tina_shard_event {
     tina_monitor monitor;
     uint32_t shard;
     int32_t change; // tina_shard_change, the last
-    uint32_t life;  // of the shard: 1 at boot, greater whenever it has begun anew
+    // Of the shard: 1 at boot, greater whenever it has begun anew; of one that has stopped the last
+    // that was heard of. No message of an earlier life comes after this, nor of this one then.
+    uint32_t life;
     uint32_t count; // of changes since the event before
 } tina_shard_event;
 

@@ -238,7 +238,8 @@ void monitors_late(tina_shard *shard, shard_link *link) {
     }
 }
 
-static void down_unlink(tina_shard *shard, tina_isolate *owner, uint32_t index) {
+void monitor_event_unlink(tina_shard *shard, uint32_t index) {
+    tina_isolate *owner = &shard->isolates[shard->monitors[index].owner];
     uint32_t before = NONE;
     for (uint32_t at = owner->down_first; at != index; at = shard->monitors[at].owner_next) {
         TINA_ASSERT(at != NONE);
@@ -261,7 +262,7 @@ bool monitor_end(tina_shard *shard, tina_isolate *owner, tina_monitor monitor) {
     const monitor_entry *at = &shard->monitors[ref.slot];
     if (at->down) {
         TINA_SIM_PROBE("a monitor was ended whose event was not delivered");
-        down_unlink(shard, owner, ref.slot);
+        monitor_event_unlink(shard, ref.slot);
     } else
         monitor_owner_unlink(shard, ref.slot);
     if (!at->down || at->of_shard)

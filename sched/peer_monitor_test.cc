@@ -223,6 +223,57 @@ TEST(PeerMonitor, ChangesThatAreNotToldYetAreOneEventWithTheLastAndTheirCount) {
     EXPECT_EQ(duo.Story(), "quarantined×2 revived×1");
 }
 
+// For a millisecond, and no longer, it takes nothing else.
+tina_effect AcceptForAWhile(tina_ctx *ctx) {
+    tina_fd fd;
+    tina_address mine = tina_address_ipv4(127, 0, 0, 1, 81);
+    EXPECT_EQ(tina_listen(ctx, &mine, 1, &fd), 0);
+    return tina_io(tina_op_within(tina_op_accept(fd), 1000000));
+}
+
+// What is added to an event that waits makes it wait for the messages of that life as well.
+TEST(PeerMonitor, AnEventThatIsAddedToComesAfterTheMessagesOfAllLivesThatItSaysAreOver) {
+    Watching duo;
+    duo.Open();
+    duo.Watch();
+    duo.Do(0, AcceptForAWhile);
+    duo.Restart();
+    duo.Do(1, [&](tina_ctx *ctx) {
+        EXPECT_EQ(tina_send(ctx, duo.handle[0], 7, nullptr, 0), TINA_SEND_OK);
+        return tina_receive();
+    });
+    duo.Restart();
+    duo.cluster->Pass(2000000);
+    duo.cluster->Turns(3);
+    EXPECT_EQ(duo.tags, (std::vector<int32_t>{TINA_IO_ACCEPT_DONE, 7, TINA_SHARD_NEWS}));
+    EXPECT_EQ(duo.Story(), "restarted×2");
+    EXPECT_EQ(duo.news.back().life, 3u);
+}
+
+// That a life has ended is heard before its messages are in, and told after them.
+TEST(PeerMonitor, AnEventHasTheLifeThatItTellsOfAndNotOneThatIsNotToBeToldYet) {
+    Watching duo;
+    duo.play[0].spec.message_count = 4;
+    duo.Open();
+    duo.Watch();
+    duo.Do(0, AcceptForAWhile);
+    duo.Restart();
+    duo.Do(1, [&](tina_ctx *ctx) {
+        for (int i = 0; i < 6; i++)
+            EXPECT_EQ(tina_send(ctx, duo.handle[0], 7, nullptr, 0), TINA_SEND_OK);
+        return tina_receive();
+    });
+    duo.Restart();
+    EXPECT_EQ(duo.counters(0).peers_reborn, 2u);
+    duo.cluster->Pass(2000000);
+    duo.cluster->Turns(8);
+    EXPECT_EQ(duo.tags, (std::vector<int32_t>{TINA_IO_ACCEPT_DONE, TINA_SHARD_NEWS, 7, 7, 7, 7, 7,
+                                              7, TINA_SHARD_NEWS}));
+    ASSERT_EQ(duo.Story(), "restarted×1 restarted×1");
+    EXPECT_EQ(duo.news[0].life, 2u);
+    EXPECT_EQ(duo.news[1].life, 3u);
+}
+
 // Whichever of the two is told first ends the other, whose event waits already.
 TEST(PeerMonitor, OneThatIsEndedBeforeItsEventIsDeliveredTellsNothing) {
     Watching duo;

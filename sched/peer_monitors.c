@@ -44,7 +44,7 @@ tina_monitor_result peer_monitor_set(tina_shard *shard, tina_isolate *owner, uin
     link_append(shard, link, index);
     // What is heard and not told yet will be told to this one too.
     if (link->quarantined && link->news.count == 0) {
-        at->news = (peer_news){TINA_SHARD_QUARANTINED, 1};
+        at->news = (peer_news){TINA_SHARD_QUARANTINED, 1, link->peer_life};
         monitor_append(shard, index);
     } else {
         monitor_owner_link(shard, owner, index);
@@ -64,9 +64,12 @@ void peer_tell(tina_shard *shard, shard_link *link) {
         monitor_entry *at = &shard->monitors[i];
         at->news.change = news.change;
         at->news.count += news.count;
+        at->news.life = link->peer_life;
+        // An event that waits is told with these, and so after all that has come by now.
         if (at->down)
-            continue;
-        monitor_owner_unlink(shard, i);
+            monitor_event_unlink(shard, i);
+        else
+            monitor_owner_unlink(shard, i);
         monitor_append(shard, i);
     }
 }
@@ -82,7 +85,7 @@ void peer_event(tina_shard *shard, tina_isolate *owner, uint32_t index, tina_mes
         .monitor = monitor_name(shard, index),
         .shard = at->peer,
         .change = at->news.change,
-        .life = shard->links[at->peer].peer_life,
+        .life = at->news.life,
         .count = at->news.count,
     };
     at->news = (peer_news){0};
