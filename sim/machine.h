@@ -28,6 +28,14 @@ typedef struct wire_batch {
     uint32_t messages;
 } wire_batch;
 
+// What of a batch the reader sees now. The rings are published one after another, and read one
+// after another, so that a tick can fall between any two.
+typedef enum wire_part {
+    WIRE_ALL = 0,
+    WIRE_CONTROL,  // and returns; not the messages that were published after them
+    WIRE_MESSAGES, // control had been looked at before it was published
+} wire_part;
+
 typedef struct sim_wire {
     tina_sim *sim;
     uint32_t from;
@@ -42,7 +50,8 @@ typedef struct sim_wire {
     uint32_t count;
     uint32_t capacity;
     wire_batch taken; // in batches, still in the inlet
-    wire_batch ready; // have arrived, still in the inlet: there was no room
+    wire_batch ready; // have arrived, still in the inlet: there was no room, or for `part`
+    wire_part part;   // that is seen of `ready`, until the reader's tick is over
     uint64_t items;   // delivered, messages only
 } sim_wire;
 
@@ -136,7 +145,8 @@ void shard_break(sim_shard *self);
 void wire_open(sim_wire *wire, tina_sim *sim, uint32_t from, uint32_t to);
 void wire_close(sim_wire *wire);
 void wire_called(sim_wire *wire);
-void wires_unblock(tina_sim *sim, uint32_t to);
+// What there was no room for, or was not seen in the tick that is over, arrives.
+void wires_go_on(tina_sim *sim, uint32_t to);
 // Lets a batch on its way to a shard, if there is one, arrive now: between its tick and its sleep.
 void wires_hurry(sim_shard *self);
 

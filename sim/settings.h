@@ -76,6 +76,8 @@ extern "C" {
     X(kill_ppm, 0, 10, 5000)  /* a turn: the process is killed, and begins anew */                 \
     X(power_ppm, 0, 10, 5000) /* a turn: the machine loses power, and begins anew */               \
     X(down_ns, 1000000, 1000000, 10000000000) /* ... after, at most */                             \
+    /* Wires. Last, so that what seeds draw for those above stays as it is */                      \
+    X(wire_split_ppm, 0, 1000, 500000) /* a batch: the reader sees a part of it a tick later */    \
     /* Scenario. Never drawn, but set where a failure is made smaller */                           \
     X(load_permille, 1000, 1000, 1000) /* of the work that it has for itself: tina_sim_load */     \
     X(kinds_left_out, 0, 0, 0)         /* of its actions, a bit each: tina_sim_does */             \

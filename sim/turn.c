@@ -146,6 +146,7 @@ void shard_turn(sim_shard *self) {
     tina_time now = shard_time(self);
     tina_tick tick = tina_shard_tick(self->shard, now);
     sim_note(&sim->world, SIM_TURN, self->number, tick.busy, tick.busy ? 0 : tick.until_ns);
+    wires_go_on(sim, self->number);
     if (tick_failed(self, &tick) && (tick.broken || !self->told)) {
         sim_note(&sim->world, SIM_BREAK, self->number, tick.broken ? 1 : 0, 0);
         check_break(self, tick.broken);
@@ -160,7 +161,6 @@ void shard_turn(sim_shard *self) {
     // What a peer still asks for may begin, and must end, after all had ended here.
     if (self->told && !self->quarantined)
         self->ended = tick.ended;
-    wires_unblock(sim, self->number);
     uint64_t until_ns = tick.until_ns;
     if (self->told && !self->ended && self->deadline_ns < until_ns)
         until_ns = self->deadline_ns;

@@ -106,11 +106,13 @@ static void messages_touch(sim_wire *wire, uint32_t count) {
 
 static void ready_deliver(sim_wire *wire) {
     wire_batch *ready = &wire->ready;
-    uint32_t returns = items_move(&wire->inlet->returns, &wire->real->returns, ready->returns);
-    uint32_t control = items_move(&wire->inlet->control, &wire->real->control, ready->control);
+    uint32_t returns = wire->part == WIRE_MESSAGES ? 0 : ready->returns;
+    uint32_t control = wire->part == WIRE_MESSAGES ? 0 : ready->control;
+    uint32_t moved = items_move(&wire->inlet->returns, &wire->real->returns, returns) +
+                     items_move(&wire->inlet->control, &wire->real->control, control);
     // Room for these is reserved: in each ring lies at most what the pair has credits for.
-    TINA_ASSERT(returns == ready->returns && control == ready->control);
-    uint32_t room = tina_ring_room(&wire->real->messages);
+    TINA_ASSERT(moved == returns + control);
+    uint32_t room = wire->part == WIRE_CONTROL ? 0 : tina_ring_room(&wire->real->messages);
     uint32_t most = ready->messages < room ? ready->messages : room;
     messages_touch(wire, most);
     uint32_t messages = items_move(&wire->inlet->messages, &wire->real->messages, most);
@@ -119,18 +121,37 @@ static void ready_deliver(sim_wire *wire) {
     wire->taken.returns -= returns;
     wire->taken.control -= control;
     wire->taken.messages -= messages;
-    ready->returns = 0;
-    ready->control = 0;
+    ready->returns -= returns;
+    ready->control -= control;
     ready->messages -= messages;
     if (returns + control + messages > 0 && tina_inlet_signal(wire->real))
         shard_call(&wire->sim->shards[wire->to]);
 }
 
+static void rest_deliver(sim_wire *wire) {
+    wire->part = WIRE_ALL;
+    if (wire->ready.returns + wire->ready.control + wire->ready.messages)
+        ready_deliver(wire);
+}
+
+// Where a part would be nothing, nobody would be called for it.
+static wire_part part_draw(sim_wire *wire, const wire_batch *batch) {
+    sim_world *world = &wire->sim->world;
+    bool whole = batch->messages == 0 || batch->returns + batch->control == 0;
+    if (whole || !world->settings.wire_split_ppm ||
+        !sim_strikes(world, &wire->stream, world->settings.wire_split_ppm))
+        return WIRE_ALL;
+    return sim_detail(&wire->stream, 0, 2) == 0 ? WIRE_CONTROL : WIRE_MESSAGES;
+}
+
+// Whoever sees anything of a batch sees all of those before it.
 static void first_arrive(sim_wire *wire) {
     TINA_ASSERT(wire->count > 0);
     wire_batch batch = wire->batches[wire->first];
     wire->first = (wire->first + 1) % wire->capacity;
     wire->count--;
+    rest_deliver(wire);
+    wire->part = part_draw(wire, &batch);
     wire->ready.returns += batch.returns;
     wire->ready.control += batch.control;
     wire->ready.messages += batch.messages;
@@ -152,11 +173,11 @@ void wires_hurry(sim_shard *self) {
         first_arrive(wire);
 }
 
-void wires_unblock(tina_sim *sim, uint32_t to) {
+void wires_go_on(tina_sim *sim, uint32_t to) {
     for (uint32_t from = 0; from < sim->shard_count; from++) {
         sim_wire *wire = &sim->wires[from * sim->shard_count + to];
-        if (from != to && wire->ready.messages)
-            ready_deliver(wire);
+        if (from != to)
+            rest_deliver(wire);
     }
 }
 
