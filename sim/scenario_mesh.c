@@ -3,8 +3,9 @@
 // A mesh: nodes on all shards send each other numbered messages, monitor each other and each
 // other's shards, and end by plan or by chance. Whatever happens, each pair's messages come in
 // order and once, none is missing that no counter explains, none reaches a successor, a DOWN comes
-// once, after the last message of whoever ended, and tells why; and when all is quiet nothing is
-// held any more.
+// once, after the last message of whoever ended, and tells why; news of a shard come after all
+// messages and DOWNs of the lives that they say are over, and at once where it has stopped; and
+// when all is quiet nothing is held any more.
 
 #include "sched/ctx.h"
 #include "sim/scenarios.h"
@@ -17,7 +18,10 @@
 #define MAILBOX_MAX     12u
 #define SHARE           8u
 #define HOPS            3u
+#define WAITER          (NODES_PER_SHARD - 1) // of a shard: waits for something else at times
+#define WAIT_NS         UINT64_C(200000000)
 #define LATE_TICKS      64u
+#define NEWS_TICKS      8u
 
 // Of what a node does.
 enum {
@@ -27,6 +31,7 @@ enum {
     KIND_STOP,
     KIND_FORWARD,
     KIND_END,
+    KIND_WAIT,
 };
 
 enum {
@@ -41,7 +46,7 @@ typedef struct numbered {
     uint32_t sender;
     uint32_t number; // of those that this life of the receiver's was sent by this of the sender's
     uint32_t hops;   // that may follow
-    uint32_t unused; // what a message holds is hashed, padding too
+    uint32_t life;   // of the sender's shard
 } numbered;
 
 typedef struct pair {
@@ -61,6 +66,8 @@ typedef struct watch {
     uint32_t changes;
     uint32_t life; // as told last
     int32_t change;
+    uint32_t begins; // told of its shard when it was set, as node_book.begins
+    uint64_t set_ns; // the world's
 } watch;
 
 typedef struct node_book {
@@ -73,13 +80,16 @@ typedef struct node_book {
     uint32_t self_sent; // when all is quiet
     uint32_t self_taken;
     bool quiet;
+    uint32_t begins[SHARDS_MAX]; // the first life of a shard that it was not told is over
     watch watches[MONITORS];
 } node_book;
 
 typedef struct mesh {
     uint32_t node_count;
-    bool strict;          // no message is lost on its way
-    uint64_t late_max_ns; // until one comes; 0: that cannot be said
+    bool strict;                     // no message is lost on its way
+    uint64_t late_max_ns;            // until one comes; 0: that cannot be said
+    uint64_t news_max_ns;            // until all know that a shard has stopped
+    uint64_t stopped_ns[SHARDS_MAX]; // seen so since; 0: it works
     uint64_t missing[SHARDS_MAX];
     node_book nodes[NODE_COUNT];
     pair pairs[NODE_COUNT][NODE_COUNT]; // [receiver][sender]
@@ -87,6 +97,7 @@ typedef struct mesh {
 
 typedef struct node {
     uint32_t number;
+    tina_fd fd; // the waiter's: a socket to which nobody sends
 } node;
 
 static mesh *mesh_of(void) {
@@ -107,6 +118,12 @@ static bool does(uint32_t kind) {
 
 static bool node_acts(uint32_t number) {
     return number % NODES_PER_SHARD < load(NODES_PER_SHARD);
+}
+
+// The number of a shard's life in which it has broken so often: between two there is one in which
+// it is empty.
+static uint32_t life_of(uint32_t breaks) {
+    return 1 + 2 * breaks;
 }
 
 static bool handles_equal(tina_handle a, tina_handle b) {
@@ -133,7 +150,16 @@ static tina_effect node_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     mesh_of()->nodes[self->number] = (node_book){.who = tina_self(ctx), .breaks = breaks};
     if (node_acts(self->number))
         node_rest(ctx);
+    // Its mail holds up that of others: not where they are timed.
+    if (self->number % NODES_PER_SHARD == WAITER && mesh_of()->late_max_ns == 0)
+        (void)tina_socket_open(ctx, TINA_ADDRESS_IPV4, TINA_SOCKET_DATAGRAM, &self->fd);
     return tina_receive();
+}
+
+// Meanwhile what it is to be told gathers.
+static tina_effect node_wait(const node *self) {
+    uint64_t wait_ns = 1 + tina_sim_draw(tina_sim_current(), 14, WAIT_NS);
+    return tina_io(tina_op_within(tina_op_recvfrom(self->fd, 1), wait_ns));
 }
 
 // A sender on the receiver's shard knows how many wait there, if nobody else sends.
@@ -155,7 +181,9 @@ static tina_send_result node_send(tina_ctx *ctx, uint32_t from, uint32_t to, tin
     bool current = handles_equal(all->nodes[to].who, who);
     bool same = handles_equal(between->from, self) && handles_equal(between->to, who);
     uint64_t now_ns = tina_sim_now_ns(tina_sim_current());
-    numbered sent = {self, who, now_ns, from, same ? between->accepted + 1 : 1, hops};
+    uint32_t number = same ? between->accepted + 1 : 1;
+    uint32_t life = life_of(all->nodes[from].breaks);
+    numbered sent = {self, who, now_ns, from, number, hops, life};
     tina_send_result result = tina_send(ctx, who, tag, &sent, sizeof sent);
     if (local && result == TINA_SEND_OK && !current)
         tina_sim_fail(tina_sim_current(), "mesh stale", "node %u: an old handle was good", to);
@@ -164,7 +192,7 @@ static tina_send_result node_send(tina_ctx *ctx, uint32_t from, uint32_t to, tin
     if (result == TINA_SEND_OK && !same)
         *between = (pair){.from = self, .to = who, .told = between->told};
     if (result == TINA_SEND_OK) {
-        between->accepted = sent.number;
+        between->accepted = number;
         all->nodes[to].mail += local;
     }
     if (local)
@@ -209,8 +237,13 @@ static void watch_node(tina_ctx *ctx, node_book *book) {
     if (!set || tina_handle_is_none(who))
         return;
     tina_monitor monitor = tina_monitor_set(ctx, who);
-    uint32_t breaks = mesh_of()->nodes[peer].breaks;
-    *set = (watch){.monitor = monitor, .who = who, .node = peer, .breaks = breaks};
+    *set = (watch){
+        .monitor = monitor,
+        .who = who,
+        .node = peer,
+        .breaks = mesh_of()->nodes[peer].breaks,
+        .begins = book->begins[tina_handle_shard(who)],
+    };
 }
 
 static void watch_shard(tina_ctx *ctx, node_book *book) {
@@ -220,6 +253,7 @@ static void watch_shard(tina_ctx *ctx, node_book *book) {
         return;
     watch news = {.node = NODE_COUNT, .shard = shard};
     news.breaks = tina_sim_breaks(tina_sim_current(), shard);
+    news.set_ns = tina_sim_now_ns(tina_sim_current());
     if (tina_monitor_shard(ctx, shard, &news.monitor) == TINA_MONITOR_OK)
         *set = news;
 }
@@ -279,6 +313,13 @@ static void node_down(node_book *book, uint32_t number, const tina_down_event *d
         !reason_is_right(all, set, down->reason))
         tina_sim_fail(tina_sim_current(), "mesh down", "node %u: node %u is down, %d %d", number,
                       set->node, down->reason.kind, down->reason.code);
+    uint32_t begins = book->begins[tina_handle_shard(set->who)];
+    // One that had ended when it was monitored may be told of at any time.
+    if (life_of(set->breaks) < begins && set->begins < begins &&
+        down->reason.kind != TINA_EXIT_UNKNOWN)
+        tina_sim_fail(tina_sim_current(), "mesh news first",
+                      "node %u: that node %u is down came after news of life %u of its shard",
+                      number, set->node, begins);
     if (is_down(all, set, down->reason)) {
         all->pairs[number][set->node].told = down->who;
         all->nodes[set->node].down = down->who;
@@ -290,13 +331,19 @@ static void node_news(node_book *book, const tina_shard_event *news) {
     watch *set = watch_named(book, news->monitor);
     if (!set)
         return;
-    bool grows = news->life >= set->life;
+    bool stopped = news->change == TINA_SHARD_QUARANTINED;
+    bool again = stopped && set->change == news->change && news->count == 1;
+    bool grows = news->life > set->life || (stopped && news->life == set->life && !again);
     if (set->node != NODE_COUNT || set->shard != news->shard || news->count == 0 || !grows)
-        tina_sim_fail(tina_sim_current(), "mesh news", "shard %u is in life %u after %u",
-                      news->shard, news->life, set->life);
+        tina_sim_fail(tina_sim_current(), "mesh news",
+                      "shard %u: %d in life %u after %d in life %u", news->shard, news->change,
+                      news->life, set->change, set->life);
     set->changes += news->count;
     set->life = news->life;
     set->change = news->change;
+    uint32_t begins = news->life + stopped;
+    if (begins > book->begins[set->shard])
+        book->begins[set->shard] = begins;
 }
 
 static void mail_take(tina_ctx *ctx, uint32_t number, const tina_message *m, const numbered *came) {
@@ -311,6 +358,11 @@ static void mail_take(tina_ctx *ctx, uint32_t number, const tina_message *m, con
     if (handles_equal(between->told, came->from))
         tina_sim_fail(sim, "mesh down first", "node %u: node %u sent after it was down", number,
                       came->sender);
+    uint32_t begins = all->nodes[number].begins[tina_handle_shard(came->from)];
+    if (came->life < begins)
+        tina_sim_fail(sim, "mesh news first",
+                      "node %u: a message of life %u of a shard came after news of life %u", number,
+                      came->life, begins);
     if (all->late_max_ns && tina_sim_now_ns(sim) - came->sent_ns > all->late_max_ns)
         tina_sim_fail(sim, "mesh late", "node %u: a message came after %llu ns", number,
                       (unsigned long long)(tina_sim_now_ns(sim) - came->sent_ns));
@@ -341,7 +393,8 @@ static void node_calm(tina_ctx *ctx, uint32_t number) {
             book->self_sent++;
 }
 
-static tina_effect node_act(tina_ctx *ctx, uint32_t number) {
+static tina_effect node_act(tina_ctx *ctx, const node *self) {
+    uint32_t number = self->number;
     node_book *book = &mesh_of()->nodes[number];
     node_rest(ctx);
     if (tina_sim_is_calm(tina_sim_current())) {
@@ -361,13 +414,14 @@ static tina_effect node_act(tina_ctx *ctx, uint32_t number) {
             watch_stop(ctx, &book->watches[which]);
     }
     uint32_t end = draw(9, 200);
-    if (!does(KIND_END))
-        return tina_receive();
-    if (end == 0)
+    if (end == 0 && does(KIND_END))
         return node_end(number, tina_done());
-    if (end == 1)
+    if (end == 1 && does(KIND_END))
         return node_end(number, tina_exit((int32_t)draw(10, 100)));
-    return end == 2 ? node_end(number, tina_crash((int32_t)draw(10, 100))) : tina_receive();
+    if (end == 2 && does(KIND_END))
+        return node_end(number, tina_crash((int32_t)draw(10, 100)));
+    bool waits = draw(13, 3) == 0 && does(KIND_WAIT) && !tina_fd_is_none(self->fd);
+    return waits ? node_wait(self) : tina_receive();
 }
 
 static void node_forward(tina_ctx *ctx, uint32_t number, const numbered *came) {
@@ -394,7 +448,9 @@ static tina_effect node_handle(tina_ctx *ctx, void *self_, const tina_message *m
         book->quiet = ++book->self_taken == SHARE;
         return tina_receive();
     case TINA_TIMER:
-        return node_act(ctx, self->number);
+        return node_act(ctx, self);
+    case TINA_IO_RECVFROM_DONE:
+        return tina_receive();
     case TINA_DOWN:
         node_down(book, self->number, &m->down);
         return tina_receive();
@@ -453,6 +509,38 @@ static void mesh_begin(tina_sim *sim, void *state) {
     // Where nothing but wires and turns takes time.
     if (settings->pause_ppm == 0 && settings->death_ppm == 0 && settings->wire_clog_ppm == 0)
         self->late_max_ns = settings->wire_ns + LATE_TICKS * ((settings->turn_ns + 1) << 6);
+    self->news_max_ns = settings->wire_ns + LATE_TICKS * ((settings->turn_ns + 1) << 6) +
+                        4 * WAIT_NS + (settings->wire_clog_ppm ? settings->wire_clog_ns : 0) +
+                        (settings->pause_ppm ? NEWS_TICKS * settings->pause_ns : 0);
+}
+
+// Whoever asks about a shard that has stopped is told so, and need not wait for what comes next.
+static void news_check(tina_sim *sim, const mesh *self, uint32_t number) {
+    const node_book *book = &self->nodes[number];
+    uint64_t now_ns = tina_sim_now_ns(sim);
+    for (uint32_t i = 0; i < MONITORS; i++) {
+        const watch *set = &book->watches[i];
+        uint64_t stopped_ns = self->stopped_ns[set->shard];
+        uint64_t since_ns = stopped_ns > set->set_ns ? stopped_ns : set->set_ns;
+        if (number % NODES_PER_SHARD != WAITER && set->monitor.bits && set->node == NODE_COUNT &&
+            stopped_ns && set->change != TINA_SHARD_QUARANTINED &&
+            now_ns - since_ns > self->news_max_ns)
+            tina_sim_fail(sim, "mesh news late", "node %u is not told that shard %u has stopped",
+                          number, set->shard);
+    }
+}
+
+static void mesh_check(tina_sim *sim, void *state) {
+    mesh *self = state;
+    for (uint32_t i = 0; i < tina_sim_shard_count(sim); i++) {
+        bool up = tina_sim_is_up(sim, i);
+        if (up || self->stopped_ns[i] == 0)
+            self->stopped_ns[i] = up ? 0 : tina_sim_now_ns(sim);
+    }
+    for (uint32_t n = 0; n < self->node_count; n++)
+        if (tina_sim_is_up(sim, n / NODES_PER_SHARD) &&
+            self->nodes[n].breaks == tina_sim_breaks(sim, n / NODES_PER_SHARD))
+            news_check(sim, self, n);
 }
 
 static uint32_t watches_on(const mesh *self, uint32_t shard) {
@@ -529,4 +617,5 @@ const tina_scenario tina_scenario_mesh = {
     .state_bytes = sizeof(mesh),
     .begin = mesh_begin,
     .done = mesh_done,
+    .check = mesh_check,
 };
