@@ -118,6 +118,7 @@ static bool shard_open(sim_shard *self, const tina_spec *spec, char sentence[TIN
         .life = self->sim->life,
         .ready = reactor_ready,
         .where = sim,
+        .seen = &self->seen,
     };
     self->options = (tina_shard_options){
         .number = self->number,

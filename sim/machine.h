@@ -61,6 +61,7 @@ typedef struct sim_shard {
     tina_spec spec; // resolved
     tina_shard_options options;
     sim_backend_options backend_options;
+    sim_backend_seen seen;
     tina_arena arena;
     tina_trap trap;
     tina_shard *shard;

@@ -20,6 +20,7 @@ extern const tina_scenario tina_scenario_echo;
 extern const tina_scenario tina_scenario_handoff;
 extern const tina_scenario tina_scenario_mesh;
 extern const tina_scenario tina_scenario_spawn;
+extern const tina_scenario tina_scenario_stops;
 extern const tina_scenario tina_scenario_timers;
 extern const tina_scenario tina_scenario_transfers;
 extern const tina_scenario tina_scenario_tree;

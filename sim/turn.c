@@ -171,6 +171,9 @@ void shard_turn(sim_shard *self) {
     int result = tina_reactor_wait(tina_shard_reactor(self->shard), now.monotonic_ns,
                                    self->dozing ? until_ns : 0);
     TINA_ASSERT(result == 0);
+    // Where the reactor has something that no kernel need bring, it does not let the loop sleep.
+    if (self->dozing && !self->seen.would_block)
+        shard_call(self);
     if (!tick.busy && !self->dozing)
         tina_shard_rouse(self->shard);
     shard_disturb(self);
