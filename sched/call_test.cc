@@ -323,6 +323,23 @@ TEST(Call, ACallerThatDiesLeavesNothing) {
     ExpectNoEnvelopes(h);
 }
 
+// It was answered and had no turn yet.
+TEST(Call, ACallerThatIsEndedBeforeItSeesItsAnswerLeavesNothing) {
+    Pair pair;
+    pair.server.handle = [](tina_ctx *ctx, const tina_message *) {
+        return tina_reply(ctx, 1, nullptr, 0);
+    };
+    Play play({&pair.server, &pair.client});
+    play.spec.tick_batch = 1;
+    Harness h(play.spec);
+    while (h.counters().calls_answered == 0)
+        ASSERT_TRUE(h.Turn().busy);
+    EXPECT_EQ(h.counters().messages_in_use, 1u);
+    tina_shard_force(h.shard());
+    ExpectNoEnvelopes(h);
+    EXPECT_TRUE(pair.outcomes.empty());
+}
+
 // TINA_SEED=1 of the random program: the answer's envelope was given back twice.
 TEST(Call, ACallerMayEndInTheHandlerOfItsAnswer) {
     Pair pair;
