@@ -404,6 +404,32 @@ TEST(Link, AnIsolateIsSpawnedOnAnotherShard) {
     EXPECT_EQ(event.result, TINA_SPAWN_UNKNOWN_TYPE);
 }
 
+// tina_spawn is for its own.
+TEST(Link, ASpawnOnTheOwnShardOrOnNoneOrWithTooManyArgsFailsAtOnce) {
+    Duo duo;
+    uint8_t args[TINA_SPAWN_ON_ARGS_BYTES_MAX + 1] = {};
+    int failed = 0;
+    duo.receive[0] = [&](tina_ctx *, const tina_message *m) {
+        EXPECT_EQ(m->tag, TINA_CALL_FAILED);
+        EXPECT_EQ(m->call.failure, TINA_CALL_BAD_MESSAGE);
+        failed++;
+        return tina_receive();
+    };
+    duo.Open();
+    const struct {
+        uint32_t shard;
+        size_t bytes;
+    } wrong[] = {{0, 8}, {TINA_SHARD_COUNT_MAX, 8}, {1, sizeof args}};
+    for (const auto &each : wrong)
+        duo.Do(0, [&](tina_ctx *ctx) {
+            return tina_spawn_on(ctx, each.shard, &duo.play[1].type,
+                                 tina_bytes_of(args, each.bytes), kSecond);
+        });
+    EXPECT_EQ(failed, 3);
+    EXPECT_EQ(duo.counters(0).isolates_in_use, 1u);
+    EXPECT_EQ(duo.counters(1).isolates_in_use, 1u);
+}
+
 TEST(Link, AShardReadsTheCountersOfEveryShard) {
     Duo duo;
     duo.receive[1] = [&](tina_ctx *, const tina_message *) { return tina_receive(); };
