@@ -315,6 +315,64 @@ INSTANTIATE_TEST_SUITE_P(Each, IoDeath,
                                          Flight::kConnect),
                          FlightName);
 
+// An op that the kernel never gives back costs its isolate's slot, and no more: the supervisor
+// waits for a while and starts the next, and a shard that begins anew counts none of it.
+TEST(Io, AZombieIsNotWaitedForByItsSupervisor) {
+    for (bool rebuilt : {false, true}) {
+        tina_isolate_type victim = {};
+        victim.name = "victim";
+        victim.struct_bytes = 8;
+        victim.init = [](tina_ctx *ctx, void *, tina_bytes) {
+            tina_fd fd;
+            tina_io_id id;
+            tina_address any = tina_address_ipv4(127, 0, 0, 1, 0);
+            EXPECT_EQ(tina_listen(ctx, &any, 1, &fd), 0);
+            EXPECT_EQ(tina_submit(ctx, tina_op_accept(fd), &id), 0);
+            EXPECT_NE(tina_timer_set(ctx, 1000000, 0).bits, 0u);
+            return tina_receive();
+        };
+        victim.handle = [](tina_ctx *, void *, const tina_message *m) {
+            return m->tag == TINA_TIMER ? tina_crash(1) : tina_done();
+        };
+        tina_type_slots types[] = {{&victim, 2}};
+        tina_child child = {};
+        child.type = &victim;
+        tina_spec spec = {};
+        spec.types = types;
+        spec.type_count = 1;
+        spec.root.children = &child;
+        spec.root.child_count = 1;
+        Harness h(spec);
+        h.Settle();
+        tina_scripted_control(h.scripted())->hold = true;
+        h.Pass(1000000);
+        for (int i = 0; i < 5; i++)
+            h.Turn();
+        EXPECT_EQ(h.counters().isolates_draining, 1u);
+        EXPECT_EQ(h.counters().zombies, 0u);
+        EXPECT_EQ(h.counters().restarts, 0u) << "its op is not back";
+        EXPECT_GT(h.Turn().until_ns, h.now_ns());
+        h.Pass(h.Turn().until_ns - h.now_ns());
+        for (int i = 0; i < 5; i++)
+            h.Turn();
+        EXPECT_EQ(h.counters().zombies, 1u);
+        EXPECT_EQ(h.counters().isolates_draining, 1u);
+        EXPECT_EQ(h.counters().restarts, 1u);
+        EXPECT_EQ(h.counters().isolates_in_use, 1u);
+        tina_scripted_control(h.scripted())->hold = false;
+        if (rebuilt)
+            ASSERT_TRUE(tina_shard_rebuild(h.shard()));
+        else
+            h.Settle();
+        EXPECT_EQ(h.counters().zombies, 0u);
+        EXPECT_EQ(h.counters().isolates_draining, 0u);
+        tina_shard_shutdown(h.shard());
+        h.Settle();
+        EXPECT_TRUE(h.Turn().ended);
+        ExpectNothingLeft(h);
+    }
+}
+
 // An isolate that dies leaves no deadline behind: thousands of deaths with an hour's deadline each
 // would otherwise use up the wheel.
 TEST(Io, DeathTakesTheDeadlineOfItsOpWithIt) {
