@@ -38,6 +38,52 @@ static void result_push(sim_backend *b, const tina_backend_result *result) {
     b->results[(b->result_first + b->result_count++) & (b->result_capacity - 1)] = *result;
 }
 
+static uint32_t *row_first(sim_backend *b, uint64_t key) {
+    uint32_t row = (uint32_t)key;
+    TINA_ASSERT(row != 0 && row <= b->op_count);
+    return &b->rows[row];
+}
+
+// Returns 0 when no op has that key.
+static uint32_t slot_find(sim_backend *b, uint64_t key) {
+    uint32_t slot = *row_first(b, key);
+    while (slot != 0 && b->ops[slot].op.key != key)
+        slot = b->ops[slot].next;
+    return slot;
+}
+
+static uint32_t slot_take(sim_backend *b, const tina_backend_op *staged) {
+    TINA_ASSERT(slot_find(b, staged->key) == 0);
+    if (b->slot_free == 0 && b->slot_count + 1 >= b->slot_capacity) {
+        uint32_t capacity = b->slot_capacity ? 2 * b->slot_capacity : 64;
+        b->ops = realloc(b->ops, capacity * sizeof *b->ops);
+        TINA_ASSERT(b->ops != NULL);
+        memset(b->ops + b->slot_capacity, 0, (capacity - b->slot_capacity) * sizeof *b->ops);
+        b->slot_capacity = capacity;
+    }
+    uint32_t slot = b->slot_free ? b->slot_free : ++b->slot_count;
+    sim_op *op = &b->ops[slot];
+    uint32_t *first = row_first(b, staged->key);
+    if (b->slot_free)
+        b->slot_free = op->next;
+    TINA_ASSERT(op->state == SIM_OP_FREE);
+    *op = (sim_op){.op = *staged, .number = op->number + 1, .next = *first};
+    *first = slot;
+    return slot;
+}
+
+static void slot_give(sim_backend *b, uint32_t slot) {
+    sim_op *op = &b->ops[slot];
+    uint32_t *at = row_first(b, op->op.key);
+    TINA_ASSERT(op->state == SIM_OP_ENDED);
+    while (*at != slot)
+        at = &b->ops[*at].next;
+    *at = op->next;
+    op->next = b->slot_free;
+    op->state = SIM_OP_FREE;
+    b->slot_free = slot;
+}
+
 static void due_deliver(sim_backend *b, uint32_t index) {
     sim_due *due = &b->due[index];
     tina_backend_result result = due->result;
@@ -45,7 +91,7 @@ static void due_deliver(sim_backend *b, uint32_t index) {
     due->next = b->due_free;
     b->due_free = index + 1;
     if ((result.flags & TINA_IO_MORE) == 0)
-        b->ops[sim_op_row(b, result.key)].state = SIM_OP_FREE;
+        slot_give(b, due->slot);
     sim_note(b->world, SIM_OP_DONE, b->options.shard, (uint32_t)result.result, result.key);
     result_push(b, &result);
     ready_tell(b);
@@ -74,9 +120,9 @@ static uint32_t due_take(sim_backend *b) {
 
 // Results come in the order in which they came about, but for those that overtake; one op's always
 // do.
-static void result_plan(sim_backend *b, uint32_t row, int32_t result, uint16_t buffer,
+static void result_plan(sim_backend *b, uint32_t slot, int32_t result, uint16_t buffer,
                         uint8_t flags) {
-    sim_op *op = &b->ops[row];
+    sim_op *op = &b->ops[slot];
     const tina_sim_settings *settings = &b->world->settings;
     uint64_t at_ns = b->world->now_ns + 1;
     at_ns += sim_draw_upto(&b->stream, settings->io_ns);
@@ -93,16 +139,17 @@ static void result_plan(sim_backend *b, uint32_t row, int32_t result, uint16_t b
         .result = {op->op.key, result, buffer, flags, 0},
         .at_ns = at_ns,
         .order = b->due_ever++,
+        .slot = slot,
         .used = true,
     };
     sim_agenda_at(&b->world->agenda, at_ns, due_arrive, b,
                   (uint64_t)(uint32_t)b->due[index].order << 32 | index);
 }
 
-static void op_end(sim_backend *b, uint32_t row, int32_t result, uint16_t buffer) {
-    b->ops[row].state = SIM_OP_ENDED;
-    b->ops[row].number++;
-    result_plan(b, row, result, buffer, 0);
+static void op_end(sim_backend *b, uint32_t slot, int32_t result, uint16_t buffer) {
+    b->ops[slot].state = SIM_OP_ENDED;
+    b->ops[slot].number++;
+    result_plan(b, slot, result, buffer, 0);
 }
 
 static bool stays(sim_backend *b, const sim_op *op, int32_t result) {
@@ -112,22 +159,22 @@ static bool stays(sim_backend *b, const sim_op *op, int32_t result) {
 }
 
 // Does what can be done, and returns false when the op waits for its socket.
-static bool op_advance(sim_backend *b, uint32_t row) {
-    sim_op *op = &b->ops[row];
+static bool op_advance(sim_backend *b, uint32_t slot) {
+    sim_op *op = &b->ops[slot];
     for (;;) {
         uint16_t buffer = TINA_IO_NO_BUFFER;
         int32_t result = sim_op_try(b, &op->op, &buffer);
         if (result == SIM_OP_WAITS)
             return false;
         if (!stays(b, op, result)) {
-            op_end(b, row, result, buffer);
+            op_end(b, slot, result, buffer);
             return true;
         }
-        result_plan(b, row, result, buffer, TINA_IO_MORE);
+        result_plan(b, slot, result, buffer, TINA_IO_MORE);
     }
 }
 
-static sim_fd_rows *fd_rows(sim_backend *b, int os_fd) {
+static sim_parked *parked_on(sim_backend *b, int os_fd) {
     uint32_t fd = (uint32_t)os_fd;
     if (fd >= b->fd_count) {
         uint32_t count = b->fd_count ? b->fd_count : 64;
@@ -136,19 +183,19 @@ static sim_fd_rows *fd_rows(sim_backend *b, int os_fd) {
         b->fds = realloc(b->fds, count * sizeof *b->fds);
         TINA_ASSERT(b->fds != NULL);
         for (uint32_t i = b->fd_count; i < count; i++)
-            b->fds[i] = (sim_fd_rows){{0, 0}};
+            b->fds[i] = (sim_parked){{0, 0}};
         b->fd_count = count;
     }
     return &b->fds[fd];
 }
 
-static void op_unpark(sim_backend *b, uint32_t row) {
-    int os_fd = b->ops[row].op.os_fd;
-    sim_fd_rows *fd = fd_rows(b, os_fd);
-    uint32_t at = fd->rows[0] == row ? 0 : 1;
-    TINA_ASSERT(fd->rows[at] == row);
-    fd->rows[at] = 0;
-    if (fd->rows[0] == 0 && fd->rows[1] == 0)
+static void op_unpark(sim_backend *b, uint32_t slot) {
+    int os_fd = b->ops[slot].op.os_fd;
+    sim_parked *fd = parked_on(b, os_fd);
+    uint32_t at = fd->slots[0] == slot ? 0 : 1;
+    TINA_ASSERT(fd->slots[at] == slot);
+    fd->slots[at] = 0;
+    if (fd->slots[0] == 0 && fd->slots[1] == 0)
         sim_net_watch(b->net, os_fd, NULL, NULL);
 }
 
@@ -156,62 +203,59 @@ static void socket_changed(void *where, int32_t socket) {
     sim_backend *b = where;
     TINA_ASSERT(!b->closed);
     for (uint32_t i = 0; i < 2; i++) {
-        uint32_t row = fd_rows(b, socket)->rows[i];
-        if (row != 0 && op_advance(b, row))
-            op_unpark(b, row);
+        uint32_t slot = parked_on(b, socket)->slots[i];
+        if (slot != 0 && op_advance(b, slot))
+            op_unpark(b, slot);
     }
 }
 
 // A socket has one op in flight in each direction, and no other one is told that it has changed.
-static void op_park(sim_backend *b, uint32_t row) {
-    int os_fd = b->ops[row].op.os_fd;
-    sim_fd_rows *fd = fd_rows(b, os_fd);
-    uint32_t at = fd->rows[0] == 0 ? 0 : 1;
-    TINA_ASSERT(fd->rows[at] == 0);
-    fd->rows[at] = row;
-    b->ops[row].state = SIM_OP_PARKED;
+static void op_park(sim_backend *b, uint32_t slot) {
+    int os_fd = b->ops[slot].op.os_fd;
+    sim_parked *fd = parked_on(b, os_fd);
+    uint32_t at = fd->slots[0] == 0 ? 0 : 1;
+    TINA_ASSERT(fd->slots[at] == 0);
+    fd->slots[at] = slot;
+    b->ops[slot].state = SIM_OP_PARKED;
     sim_net_watch(b->net, os_fd, socket_changed, b);
 }
 
-static void work_do(sim_backend *b, uint32_t row) {
+static void work_do(sim_backend *b, uint32_t slot) {
     uint16_t buffer = TINA_IO_NO_BUFFER;
-    int32_t result = sim_op_run(b, &b->ops[row].op, &buffer);
-    op_end(b, row, result, buffer);
+    int32_t result = sim_op_run(b, &b->ops[slot].op, &buffer);
+    op_end(b, slot, result, buffer);
 }
 
 static void work_arrive(void *what, uint64_t word) {
     sim_backend *b = what;
-    uint32_t row = (uint32_t)word;
-    if (!b->closed && b->ops[row].state == SIM_OP_WORKING && b->ops[row].number == word >> 32)
-        work_do(b, row);
+    uint32_t slot = (uint32_t)word;
+    if (!b->closed && b->ops[slot].state == SIM_OP_WORKING && b->ops[slot].number == word >> 32)
+        work_do(b, slot);
 }
 
-static uint64_t row_word(const sim_backend *b, uint32_t row) {
-    return (uint64_t)b->ops[row].number << 32 | row;
+static uint64_t slot_word(const sim_backend *b, uint32_t slot) {
+    return (uint64_t)b->ops[slot].number << 32 | slot;
 }
 
 static void op_begin(sim_backend *b, const tina_backend_op *staged) {
-    uint32_t row = sim_op_row(b, staged->key);
-    sim_op *op = &b->ops[row];
-    TINA_ASSERT(op->state == SIM_OP_FREE);
-    *op = (sim_op){.op = *staged, .number = op->number + 1};
+    uint32_t slot = slot_take(b, staged);
     sim_note(b->world, SIM_OP, b->options.shard, staged->kind, staged->key);
     const sim_disk_calls *disk = b->options.disk_calls;
     if (disk && staged->kind != TINA_OP_CLOSE && disk->takes(staged)) {
-        op->state = SIM_OP_WORKING;
+        b->ops[slot].state = SIM_OP_WORKING;
         uint64_t delay_ns = disk->delay_ns(b->options.disk, staged);
         sim_agenda_at(&b->world->agenda, b->world->now_ns + delay_ns, work_arrive, b,
-                      row_word(b, row));
+                      slot_word(b, slot));
         return;
     }
-    if (!op_advance(b, row))
-        op_park(b, row);
+    if (!op_advance(b, slot))
+        op_park(b, slot);
 }
 
-static void op_stop(sim_backend *b, uint32_t row) {
-    if (b->ops[row].state == SIM_OP_PARKED)
-        op_unpark(b, row);
-    op_end(b, row, -ECANCELED, TINA_IO_NO_BUFFER);
+static void op_stop(sim_backend *b, uint32_t slot) {
+    if (b->ops[slot].state == SIM_OP_PARKED)
+        op_unpark(b, slot);
+    op_end(b, slot, -ECANCELED, TINA_IO_NO_BUFFER);
 }
 
 static bool is_stoppable(const sim_op *op) {
@@ -220,25 +264,24 @@ static bool is_stoppable(const sim_op *op) {
 
 static void cancel_arrive(void *what, uint64_t word) {
     sim_backend *b = what;
-    uint32_t row = (uint32_t)word;
-    if (!b->closed && b->ops[row].number == word >> 32 && is_stoppable(&b->ops[row]))
-        op_stop(b, row);
+    uint32_t slot = (uint32_t)word;
+    if (!b->closed && b->ops[slot].number == word >> 32 && is_stoppable(&b->ops[slot]))
+        op_stop(b, slot);
 }
 
 static void op_cancel(sim_backend *b, uint64_t key) {
-    uint32_t row = sim_op_row(b, key);
-    sim_op *op = &b->ops[row];
+    uint32_t slot = slot_find(b, key);
     sim_note(b->world, SIM_OP_CANCEL, b->options.shard, 0, key);
-    if (op->op.key != key || !is_stoppable(op))
+    if (slot == 0 || !is_stoppable(&b->ops[slot]))
         return; // what it achieved is on its way
     if (!sim_strikes(b->world, &b->stream, b->world->settings.io_late_cancel_ppm)) {
-        op_stop(b, row);
+        op_stop(b, slot);
         return;
     }
-    op->canceled = true;
+    b->ops[slot].canceled = true;
     uint64_t at_ns = b->world->now_ns + 1;
     at_ns += sim_detail(&b->stream, 0, b->world->settings.io_ns + 1);
-    sim_agenda_at(&b->world->agenda, at_ns, cancel_arrive, b, row_word(b, row));
+    sim_agenda_at(&b->world->agenda, at_ns, cancel_arrive, b, slot_word(b, slot));
 }
 
 static uint32_t sim_stage(void *self, const tina_backend_op *ops, uint32_t count) {
@@ -280,13 +323,17 @@ static void due_deliver_all(sim_backend *b) {
     }
 }
 
+static void op_drain(sim_backend *b, uint32_t slot) {
+    if (b->ops[slot].canceled && is_stoppable(&b->ops[slot]))
+        op_stop(b, slot);
+    else if (b->ops[slot].state == SIM_OP_WORKING)
+        work_do(b, slot);
+}
+
 static void drain(sim_backend *b) {
-    for (uint32_t row = 1; row <= b->op_count; row++) {
-        if (b->ops[row].canceled && is_stoppable(&b->ops[row]))
-            op_stop(b, row);
-        else if (b->ops[row].state == SIM_OP_WORKING)
-            work_do(b, row);
-    }
+    for (uint32_t row = 1; row <= b->op_count; row++)
+        for (uint32_t slot = b->rows[row]; slot != 0; slot = b->ops[slot].next)
+            op_drain(b, slot);
     due_deliver_all(b);
 }
 
@@ -358,7 +405,7 @@ static int sim_open(void *self, const tina_reactor_config *config,
     b->options = *options;
     b->buffers = *buffers;
     b->op_count = config->op_count;
-    b->ops = table(b->net, config->op_count, sizeof *b->ops);
+    b->rows = table(b->net, config->op_count, sizeof *b->rows);
     b->senders = table(b->net, config->address_count, sizeof *b->senders);
     b->stats = table(b->net, config->path_count, sizeof *b->stats);
     b->lent = table(b->net, config->buffer_count, sizeof *b->lent);
@@ -372,12 +419,14 @@ static int sim_open(void *self, const tina_reactor_config *config,
 static void sim_close(void *self) {
     sim_backend *b = backend_of(self);
     b->closed = true;
-    for (uint32_t row = 1; row <= b->op_count; row++)
-        if (b->ops[row].state == SIM_OP_PARKED)
-            op_unpark(b, row);
+    for (uint32_t slot = 1; slot <= b->slot_count; slot++)
+        if (b->ops[slot].state == SIM_OP_PARKED)
+            op_unpark(b, slot);
+    free(b->ops);
     free(b->fds);
     free(b->due);
     free(b->results);
+    b->ops = NULL;
     b->fds = NULL;
     b->due = NULL;
     b->results = NULL;

@@ -15,11 +15,13 @@ typedef enum sim_op_state {
     SIM_OP_ENDED,   // its last result is on its way
 } sim_op_state;
 
-// Row n is the op whose key ends with n.
+// In a slot of the backend's own: like a kernel it knows an op by its whole key, and the front may
+// take a key's row for another op whenever it likes.
 typedef struct sim_op {
     tina_backend_op op;
     uint64_t last_ns; // when its last result comes
     uint32_t number;  // what the agenda has for an older one is not wanted
+    uint32_t next;    // whose key ends with the same row; free: the next free slot
     uint8_t state;
     bool canceled; // late: it takes its time
 } sim_op;
@@ -29,13 +31,14 @@ typedef struct sim_due {
     tina_backend_result result;
     uint64_t at_ns;
     uint64_t order;
+    uint32_t slot; // of its op
     uint32_t next; // free
     bool used;
 } sim_due;
 
 typedef struct sim_fd_rows {
-    uint32_t rows[2]; // parked, 0: none
-} sim_fd_rows;
+    uint32_t slots[2]; // parked, 0: none
+} sim_parked;
 
 typedef struct sim_sender {
     tina_address address;
@@ -50,13 +53,17 @@ typedef struct sim_backend {
     bool closed;
     bool draining;
     bool woken;
-    uint32_t op_count;
-    sim_op *ops;
+    uint32_t op_count; // the front's rows
+    uint32_t *rows;    // the first slot of each, 0: none
+    sim_op *ops;       // slots, from 1 on
+    uint32_t slot_count;
+    uint32_t slot_capacity;
+    uint32_t slot_free;
     sim_sender *senders;
     tina_file_stat *stats;
     uint16_t *lent; // a stack
     uint32_t lent_count;
-    sim_fd_rows *fds; // by os_fd
+    sim_parked *fds; // by os_fd
     uint32_t fd_count;
     sim_due *due;
     uint32_t due_count;
@@ -74,12 +81,6 @@ typedef struct sim_backend {
 
 static inline bool sim_backend_is_file(int os_fd) {
     return os_fd >= SIM_NET_FD_LIMIT;
-}
-
-static inline uint32_t sim_op_row(const sim_backend *b, uint64_t key) {
-    uint32_t row = (uint32_t)key;
-    TINA_ASSERT(row != 0 && row <= b->op_count);
-    return row;
 }
 
 // backend_op.c

@@ -99,6 +99,28 @@ class Bare {
     uint64_t last_ = 0;
 };
 
+// A front that took a row for another op too early would have two of them in flight.
+TEST(Backend, KnowsAnOpByItsWholeKey) {
+    NetRig rig;
+    Bare bare(rig);
+    int32_t s = rig.datagram(SIM_NET_MACHINE, 9);
+    tina_backend_op old = bare.op(TINA_OP_RECV, s);
+    tina_backend_op next = old;
+    next.key += UINT64_C(1) << 32;
+    bare.stage(old);
+    bare.stage(next);
+    bare.cancel(old.key);
+    std::vector<tina_backend_result> first = bare.results(old.key);
+    ASSERT_EQ(first.size(), 1u);
+    EXPECT_EQ(first[0].result, -ECANCELED);
+    bare.cancel(old.key); // it is gone
+    rig.run();
+    EXPECT_TRUE(bare.reap().empty());
+    bare.cancel(next.key);
+    ASSERT_EQ(bare.results(next.key).size(), 1u);
+    tina_reactor_sim.close(bare.self());
+}
+
 TEST(Backend, CompletionsOvertakeEachOtherByChanceOnly) {
     for (bool chance : {false, true}) {
         NetRig rig(chance ? "io_reorder_ppm=500000,io_ns=100000" : "io_ns=100000");
