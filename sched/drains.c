@@ -40,14 +40,17 @@ static void list_leave(tina_shard *shard, tina_isolate *ended) {
 
 void drain_end(tina_shard *shard, tina_isolate *ended) {
     GAUGE(shard, isolates_draining, --shard->isolates_draining);
-    if (ended->zombie)
-        GAUGE(shard, zombies, --shard->zombies);
-    else
+    if (!ended->zombie) {
         list_leave(shard, ended);
+        return;
+    }
+    TINA_SIM_PROBE("a zombie's last completion came");
+    GAUGE(shard, zombies, --shard->zombies);
 }
 
 static void zombie_tell(tina_shard *shard, tina_isolate *ended) {
     const type_slots *type = &shard->types[ended->type];
+    TINA_SIM_PROBE("an isolate became a zombie");
     list_leave(shard, ended);
     ended->zombie = true;
     GAUGE(shard, zombies, ++shard->zombies);

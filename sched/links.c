@@ -248,6 +248,7 @@ void links_quarantine(tina_shard *shard) {
 // For a shard that cannot be emptied, which no tick will speak for: what it had sent, and that it
 // has stopped. Once, however often it fails again.
 void links_abandon(tina_shard *shard) {
+    TINA_SIM_PROBE("a shard could not be emptied");
     for (uint32_t peer = 0; peer < shard->link_count; peer++) {
         shard_link *link = &shard->links[peer];
         if (!link->out || link->end_told)

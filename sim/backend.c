@@ -222,6 +222,7 @@ static void op_park(sim_backend *b, uint32_t slot) {
 
 static void work_do(sim_backend *b, uint32_t slot) {
     uint16_t buffer = TINA_IO_NO_BUFFER;
+    b->stuck_count -= b->ops[slot].stuck;
     int32_t result = sim_op_run(b, &b->ops[slot].op, &buffer);
     op_end(b, slot, result, buffer);
 }
@@ -237,15 +238,25 @@ static uint64_t slot_word(const sim_backend *b, uint32_t slot) {
     return (uint64_t)b->ops[slot].number << 32 | slot;
 }
 
+static void work_begin(sim_backend *b, uint32_t slot) {
+    sim_op *op = &b->ops[slot];
+    uint64_t delay_ns = b->options.disk_calls->delay_ns(b->options.disk, &op->op);
+    if (sim_strikes(b->world, &b->stuck, b->world->settings.disk_stuck_ppm)) {
+        delay_ns += sim_detail(&b->stuck, 0, b->world->settings.disk_stuck_ns + 1);
+        op->stuck = true;
+        b->stuck_count++;
+    }
+    op->state = SIM_OP_WORKING;
+    op->until_ns = b->world->now_ns + delay_ns;
+    sim_agenda_at(&b->world->agenda, op->until_ns, work_arrive, b, slot_word(b, slot));
+}
+
 static void op_begin(sim_backend *b, const tina_backend_op *staged) {
     uint32_t slot = slot_take(b, staged);
     sim_note(b->world, SIM_OP, b->options.shard, staged->kind, staged->key);
     const sim_disk_calls *disk = b->options.disk_calls;
     if (disk && staged->kind != TINA_OP_CLOSE && disk->takes(staged)) {
-        b->ops[slot].state = SIM_OP_WORKING;
-        uint64_t delay_ns = disk->delay_ns(b->options.disk, staged);
-        sim_agenda_at(&b->world->agenda, b->world->now_ns + delay_ns, work_arrive, b,
-                      slot_word(b, slot));
+        work_begin(b, slot);
         return;
     }
     if (!op_advance(b, slot))
@@ -259,7 +270,7 @@ static void op_stop(sim_backend *b, uint32_t slot) {
 }
 
 static bool is_stoppable(const sim_op *op) {
-    return op->state == SIM_OP_PARKED || op->state == SIM_OP_WORKING;
+    return op->state == SIM_OP_PARKED || (op->state == SIM_OP_WORKING && !op->stuck);
 }
 
 static void cancel_arrive(void *what, uint64_t word) {
@@ -323,10 +334,14 @@ static void due_deliver_all(sim_backend *b) {
     }
 }
 
+#define DRAIN_NS UINT64_C(1000000000) // tina_ops_drain's
+
 static void op_drain(sim_backend *b, uint32_t slot) {
-    if (b->ops[slot].canceled && is_stoppable(&b->ops[slot]))
+    const sim_op *op = &b->ops[slot];
+    bool outlasts = op->stuck && op->until_ns > b->world->now_ns + DRAIN_NS;
+    if (op->canceled && is_stoppable(op))
         op_stop(b, slot);
-    else if (b->ops[slot].state == SIM_OP_WORKING)
+    else if (op->state == SIM_OP_WORKING && !outlasts)
         work_do(b, slot);
 }
 
@@ -350,6 +365,7 @@ static int sim_wait(void *self, uint64_t now_ns, uint64_t until_ns) {
         b->options.seen->waits++;
         b->options.seen->until_ns = until_ns;
         b->options.seen->would_block = would_block;
+        b->options.seen->stuck = b->stuck_count;
     }
     return entered || would_block;
 }
@@ -410,6 +426,7 @@ static int sim_open(void *self, const tina_reactor_config *config,
     b->stats = table(b->net, config->path_count, sizeof *b->stats);
     b->lent = table(b->net, config->buffer_count, sizeof *b->lent);
     b->stream = sim_stream_of(b->world, SIM_DOMAIN_IO, options->life << 16 | options->shard);
+    b->stuck = sim_stream_of(b->world, SIM_DOMAIN_STUCK, options->life << 16 | options->shard);
     for (uint32_t buffer = buffers->count; buffer > 0; buffer--)
         b->lent[b->lent_count++] = (uint16_t)(buffer - 1);
     ((backend_self *)self)->backend = b;

@@ -39,11 +39,12 @@ typedef struct sim_backend_seen {
     uint64_t waits;
     uint64_t until_ns;
     bool would_block; // it had nothing to take and was not woken
+    uint32_t stuck;   // ops that the disk has and that no cancel ends
 } sim_backend_seen;
 
 // The backend's options, required; they may go once the reactor is open. The net must outlive the
-// reactor. A wait at time 0, which no world has, is for a reactor that is reset or closed: it
-// brings all that is due at once, as time stands still meanwhile.
+// reactor. A wait at time 0, which no world has, is for a reactor that is reset or closed, which
+// waits for a second: it brings all that is due by then at once, as time stands still meanwhile.
 typedef struct sim_backend_options {
     sim_net *net;
     void *disk;                       // with disk_calls; without them ops on paths are ENOSYS

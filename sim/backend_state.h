@@ -19,11 +19,13 @@ typedef enum sim_op_state {
 // take a key's row for another op whenever it likes.
 typedef struct sim_op {
     tina_backend_op op;
-    uint64_t last_ns; // when its last result comes
-    uint32_t number;  // what the agenda has for an older one is not wanted
-    uint32_t next;    // whose key ends with the same row; free: the next free slot
+    uint64_t last_ns;  // when its last result comes
+    uint32_t number;   // what the agenda has for an older one is not wanted
+    uint32_t next;     // whose key ends with the same row; free: the next free slot
+    uint64_t until_ns; // working: when the disk does it
     uint8_t state;
     bool canceled; // late: it takes its time
+    bool stuck;    // working, and not to be stopped: as by a disk in D state
 } sim_op;
 
 // A result on its way.
@@ -77,6 +79,8 @@ typedef struct sim_backend {
     uint32_t result_capacity; // a power of two
     uint32_t staged_count;    // since the last wait
     sim_stream stream;
+    sim_stream stuck;
+    uint32_t stuck_count;
 } sim_backend;
 
 static inline bool sim_backend_is_file(int os_fd) {

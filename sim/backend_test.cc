@@ -24,7 +24,9 @@ namespace {
 // The backend by itself, without the reactor's front.
 class Bare {
   public:
-    Bare(NetRig &rig, uint32_t shard = 0, uint32_t buffers = 8) : rig_(rig) {
+    Bare(NetRig &rig, uint32_t shard = 0, uint32_t buffers = 8,
+         const sim_disk_calls *disk = nullptr)
+        : rig_(rig) {
         config.buffer_count = buffers;
         config.buffer_bytes = 64;
         config.op_count = 64;
@@ -35,6 +37,7 @@ class Bare {
         options.ready = [](void *where, uint32_t) { ++*static_cast<int *>(where); };
         options.where = &ready;
         options.seen = &seen;
+        options.disk_calls = disk;
         config.backend_options = &options;
         memory_.resize(buffers * size_t{64});
         self_.resize(static_cast<size_t>(tina_reactor_sim.memory_bytes(&config)));
@@ -352,6 +355,56 @@ class Front {
     sim_backend_options options_ = {};
     void *memory_ = nullptr;
 };
+
+// A disk for which 7 is the answer to everything.
+bool takes_all(const tina_backend_op *) {
+    return true;
+}
+uint64_t at_once(void *, const tina_backend_op *) {
+    return 0;
+}
+int32_t answer(void *, const tina_backend_op *, void *, uint32_t, tina_file_stat *) {
+    return 7;
+}
+const sim_disk_calls kDisk = {takes_all, at_once, answer, nullptr};
+
+TEST(Backend, AStuckOpOutlastsItsCancelAndADrainAndIsDoneInTheEnd) {
+    NetRig rig("disk_stuck_ppm=1000000,disk_stuck_ns=30000000000");
+    Bare bare(rig, 0, 8, &kDisk);
+    auto waits = [&](uint64_t now_ns) {
+        EXPECT_GE(tina_reactor_sim.wait(bare.self(), now_ns, now_ns + 10000000), 0);
+        return bare.seen.stuck;
+    };
+    tina_backend_op op = bare.op(TINA_OP_WRITE, SIM_NET_FD_LIMIT);
+    bare.stage(op);
+    EXPECT_EQ(waits(rig.world.now_ns), 1u);
+    bare.cancel(op.key);
+    rig.run(kSecond);
+    EXPECT_EQ(waits(0), 1u) << "drained, though it is stuck for longer";
+    EXPECT_TRUE(bare.reap().empty());
+    std::vector<tina_backend_result> results;
+    for (int i = 0; i < 300 && results.empty(); i++) {
+        rig.run(kSecond / 10);
+        uint32_t stuck = waits(0); // which waits for a second
+        results = bare.reap();
+        EXPECT_EQ(stuck, results.empty() ? 1u : 0u);
+    }
+    ASSERT_EQ(results.size(), 1u);
+    EXPECT_EQ(results[0].result, 7) << "what it achieved wins";
+    rig.run(40 * kSecond);
+    EXPECT_TRUE(bare.reap().empty());
+    tina_reactor_sim.close(bare.self());
+}
+
+TEST(Backend, ClosesWithAStuckOp) {
+    NetRig rig("disk_stuck_ppm=1000000,disk_stuck_ns=30000000000");
+    {
+        Bare bare(rig, 0, 8, &kDisk);
+        bare.stage(bare.op(TINA_OP_WRITE, SIM_NET_FD_LIMIT));
+        tina_reactor_sim.close(bare.self());
+    }
+    rig.run(40 * kSecond);
+}
 
 // A shard that is rebuilt resets its reactor within one instant of the world's.
 TEST(Backend, AResetEndsEverythingThoughTimeStandsStill) {

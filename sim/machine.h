@@ -74,7 +74,7 @@ typedef struct sim_shard {
     bool called; // something came: a peer's, the reactor's
     bool dozing;
     bool quarantined;
-    bool broken; // and its operations do not end
+    bool broken; // and its operations do not end: no turn is its own until they have
     bool booted; // before, nothing is made to fail: a program that cannot boot does not start
     bool struck; // its next break is made
     bool rebuilt;

@@ -7,6 +7,9 @@
 //     unlink part ─▶ open source, part ─▶ (read, write)* ─▶ fsync ─▶ rename ─▶ fsync of directory
 //          ▲                                                any failure │
 //          └─────────────────────────────── rest ◀── close both ◀───────┘
+//
+// Who copies may be killed while the disk has an op of its own that does not end, and its successor
+// works on meanwhile. So each attempt has a part of its own, which nobody else's rename moves.
 
 #include <errno.h>
 #include <string.h>
@@ -21,6 +24,7 @@
 #define SOURCE_BYTES 5000u
 #define PIECE_BYTES  512u
 #define NAME_BYTES   32u
+#define COPIERS      3u // the slot of one whose op does not end is lost until it does
 
 typedef struct copied_file {
     char source[NAME_BYTES];
@@ -29,6 +33,7 @@ typedef struct copied_file {
     uint8_t bytes[SOURCE_BYTES];
     uint32_t byte_count;
     uint32_t copies; // told to be done
+    uint32_t attempts;
 } copied_file;
 
 typedef struct copy_state {
@@ -108,11 +113,16 @@ static tina_effect on_read(tina_ctx *ctx, copier *self, const tina_message *m) {
     return step_to(self, STEP_WRITE, tina_io_write(self->part, self->copied, self->piece, bytes));
 }
 
+static void part_name(copied_file *file, uint32_t shard) {
+    tina_format(file->part, NAME_BYTES, "/copies/%u.part.%u", shard, ++file->attempts);
+}
+
 static tina_effect on_done(tina_ctx *ctx, copier *self, const tina_message *m) {
-    const copied_file *file = self->file;
+    copied_file *file = self->file;
     switch (self->step) {
     case STEP_CLEAR:
         self->copied = 0;
+        part_name(file, tina_shard_number(ctx));
         return step_to(self, STEP_OPEN_SOURCE, tina_io_open(file->source, TINA_OPEN_READ, 0));
     case STEP_OPEN_SOURCE:
         self->source = m->io.fd;
@@ -162,20 +172,45 @@ static tina_effect copier_handle(tina_ctx *ctx, void *self_, const tina_message 
     }
 }
 
+// One that does nothing but crash now and then, and so ends the copier in the middle of an op.
+static tina_effect restless_init(tina_ctx *ctx, void *self, tina_bytes args) {
+    uint64_t period_ns = tina_sim_draw(tina_sim_current(), 3, 30000000) + 1000000;
+    (void)self, (void)args;
+    if (tina_timer_set_periodic(ctx, period_ns, 0).bits == 0)
+        tina_sim_fail(tina_sim_current(), "copy", "no timer for a restless one");
+    return tina_receive();
+}
+
+static tina_effect restless_handle(tina_ctx *ctx, void *self, const tina_message *m) {
+    (void)ctx, (void)self;
+    return m->tag == TINA_SHUTDOWN ? tina_done() : tina_receive();
+}
+
 static const tina_isolate_type copier_type = {
     .name = "copier",
     .init = copier_init,
     .handle = copier_handle,
     .struct_bytes = sizeof(copier),
 };
-static const tina_child children[] = {{.type = &copier_type}};
-static const tina_type_slots types[] = {{&copier_type, 1}};
+static const tina_isolate_type restless_type = {
+    .name = "restless",
+    .init = restless_init,
+    .handle = restless_handle,
+    .struct_bytes = 8,
+};
+static const tina_child children[] = {{.type = &copier_type, .shutdown_ns = 100000000},
+                                      {.type = &restless_type}};
+static const tina_type_slots types[] = {{&copier_type, COPIERS}, {&restless_type, 1}};
 
 static const tina_spec spec = {
     .name = "copy",
     .types = types,
-    .type_count = 1,
-    .root = {.name = "copy", .children = children, .child_count = 1, .intensity = 10},
+    .type_count = 2,
+    .root = {.name = "copy",
+             .children = children,
+             .child_count = 2,
+             .strategy = TINA_ONE_FOR_ALL,
+             .intensity = 10},
     .fd_count = 8,
     .op_count = 16,
     .buffer_count = 4,
@@ -190,7 +225,7 @@ static void copy_begin(tina_sim *sim, void *state_) {
         tina_format(file->source, NAME_BYTES, "/sources/%u", i);
         for (uint32_t copy = 0; copy < COPIES; copy++)
             tina_format(file->targets[copy], NAME_BYTES, "/copies/%u.%u", i, copy);
-        tina_format(file->part, NAME_BYTES, "/copies/%u.part", i);
+        part_name(file, i);
         file->byte_count = (uint32_t)tina_sim_draw(sim, 1, load(SOURCE_BYTES) + 1);
         for (uint32_t at = 0; at < file->byte_count; at++)
             file->bytes[at] = (uint8_t)tina_sim_draw(sim, 2, 256);

@@ -81,7 +81,10 @@ extern "C" {
     /* Scenario. Never drawn, but set where a failure is made smaller */                           \
     X(load_permille, 1000, 1000, 1000) /* of the work that it has for itself: tina_sim_load */     \
     X(kinds_left_out, 0, 0, 0)         /* of its actions, a bit each: tina_sim_does */             \
-    X(check_turns, 64, 64, 64)         /* from one look at everything to the next; 0: 1 */
+    X(check_turns, 64, 64, 64)         /* from one look at everything to the next; 0: 1 */         \
+    /* Here, at the end, what came later, as a setting's draw is named by its place */             \
+    X(disk_stuck_ppm, 0, 100, 200000)         /* an op: the disk has it, past any cancel */        \
+    X(disk_stuck_ns, 0, 1000000, 30000000000) /* ... for so long, at most */
 
 #define TINA_SIM_SETTING_FIELD(name, calm, low, high) uint64_t name;
 typedef struct tina_sim_settings {

@@ -53,11 +53,37 @@ static uint32_t others_working(const sim_shard *self) {
     return count;
 }
 
+// Emptied, unless an op is stuck.
+static void shard_empty(sim_shard *self) {
+    self->broken = !tina_shard_quarantine(self->shard);
+    if (self->broken && self->seen.stuck == 0)
+        tina_sim_fail(self->sim, "operations end", "shard %u: its operations do not end",
+                      self->number);
+}
+
+static void shard_revive(void *self_, uint64_t word);
+
+// Whoever tries in vain has waited for a second, in which time stood still.
+static void revive_plan(sim_shard *self) {
+    sim_world *world = &self->sim->world;
+    uint64_t after_ns = sim_draw_upto(&self->faults, world->settings.revive_ns);
+    after_ns += self->broken ? 1000000000 : 0;
+    sim_agenda_at(&world->agenda, world->now_ns + after_ns, shard_revive, self, 0);
+}
+
 static void shard_revive(void *self_, uint64_t word) {
     sim_shard *self = self_;
     (void)word;
     if (!self->quarantined)
         return;
+    if (self->broken && self->told)
+        return; // its ops end with the process
+    if (self->broken)
+        shard_empty(self);
+    if (self->broken) {
+        revive_plan(self);
+        return;
+    }
     sim_note(&self->sim->world, SIM_REVIVE, self->number, 0, 0);
     self->quarantined = false;
     bool rebuilt = tina_shard_rebuild(self->shard);
@@ -71,16 +97,11 @@ static void shard_revive(void *self_, uint64_t word) {
 void shard_break(sim_shard *self) {
     sim_world *world = &self->sim->world;
     self->breaks++;
-    self->broken = !tina_shard_quarantine(self->shard);
+    shard_empty(self);
     tina_quarantine_verdict verdict = tina_quarantine_faulted(
         &self->quarantine, !self->broken, others_working(self), shard_clock_ns(self));
     sim_note(world, verdict == TINA_QUARANTINE_REBUILD ? SIM_REBUILD : SIM_QUARANTINE, self->number,
              0, 0);
-    if (self->broken) {
-        tina_sim_fail(self->sim, "operations end", "shard %u: its operations do not end",
-                      self->number);
-        return;
-    }
     if (verdict == TINA_QUARANTINE_REBUILD) {
         bool rebuilt = tina_shard_rebuild(self->shard);
         TINA_ASSERT(rebuilt);
@@ -90,8 +111,7 @@ void shard_break(sim_shard *self) {
     // Also where the last shard that worked has failed, and the process would end: somebody starts
     // it again.
     self->quarantined = true;
-    uint64_t after_ns = sim_draw_upto(&self->faults, world->settings.revive_ns);
-    sim_agenda_at(&world->agenda, world->now_ns + after_ns, shard_revive, self, 0);
+    revive_plan(self);
 }
 
 void shard_shut_down(sim_shard *self) {

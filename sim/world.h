@@ -34,6 +34,7 @@ typedef enum sim_domain {
     SIM_DOMAIN_DISK,     // entity: file
     SIM_DOMAIN_HOST,     // entity: host
     SIM_DOMAIN_USER,     // entity: the scenario's
+    SIM_DOMAIN_STUCK,    // entity: shard | life of the machine << 16
 } sim_domain;
 
 // A stream of draws. A value, owned by whoever draws from it.
