@@ -29,6 +29,7 @@
 #define STUCK_NS    UINT64_C(120000000000)
 #define VISIT_BYTES 6000u
 #define RETRY_NS    UINT64_C(5000000)
+#define ENDED       8u // ops that have ended whose names a shard remembers
 
 enum {
     TAG_CONNECTION = 1
@@ -50,6 +51,7 @@ typedef struct echo_state {
     tina_address address;
     uint32_t hosts[HOSTS];
     tina_handle porters[SHARDS_MAX];
+    tina_io_id ended[SHARDS_MAX][ENDED];
     uint64_t let_go; // connections that the machine gave up
     echo_user users[USERS];
 } echo_state;
@@ -149,6 +151,19 @@ static tina_effect echo_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     return echo_go_on(ctx, self);
 }
 
+// Who cancels an op may not know that it has ended, and that its row is another's by then, or is
+// that of another op of the same isolate's. Here such names are cancelled soon and long after.
+static void ended_cancel(tina_ctx *ctx, const tina_message *m) {
+    uint32_t shard = tina_shard_number(ctx);
+    tina_io_id *ended = state_of()->ended[shard];
+    for (uint32_t i = 0; i < ENDED; i++)
+        if (tina_cancel(ctx, ended[i]))
+            tina_sim_fail(tina_sim_current(), "echo ended",
+                          "shard %u: a cancel of an op that had ended found one", shard);
+    if (draw(21, 32) == 0)
+        ended[draw(20, ENDED)] = m->io.id;
+}
+
 static bool is_cancel_of_ours(const echo *self, const tina_message *m) {
     return m->io.result == TINA_IO_CANCELED && self->way == ECHO_DUPLEX;
 }
@@ -162,6 +177,8 @@ static tina_effect echo_failed(const tina_message *m) {
 static tina_effect echo_received(tina_ctx *ctx, echo *self, const tina_message *m) {
     bool goes_on = (m->io.flags & TINA_IO_MORE) != 0;
     self->receiving = goes_on;
+    if (!goes_on)
+        ended_cancel(ctx, m);
     if (is_cancel_of_ours(self, m))
         return echo_go_on(ctx, self);
     if (m->io.result < 0)
@@ -185,6 +202,7 @@ static tina_effect echo_received(tina_ctx *ctx, echo *self, const tina_message *
 
 static tina_effect echo_sent(tina_ctx *ctx, echo *self, const tina_message *m) {
     self->sending = false;
+    ended_cancel(ctx, m);
     if (m->io.result < 0)
         return echo_failed(m);
     if (self->way == ECHO_DUPLEX && self->receiving && draw(1, 4) == 0)
