@@ -300,6 +300,8 @@ static void member_serve(member *self) {
         if (!self->broken)
             tick = tina_shard_tick(self->shard, now);
         serves = tina_atomic_u32_load_relaxed(&self->state) != MEMBER_QUARANTINED;
+        // Only at boot: one that begins anew may be told to shut down before its children are back.
+        bool not_started = tick.failed && !rebuilt;
         bool anew = tick.broken || tick.gave_up || (tick.failed && rebuilt);
         if (anew && (tick.broken || !shutdown.told)) {
             if (!member_fail(self, &tick, now.monotonic_ns))
@@ -307,9 +309,9 @@ static void member_serve(member *self) {
             rebuilt = true;
             continue;
         }
-        self->failed = self->failed || tick.failed;
-        if (tick.stop || tick.failed)
-            stop_tell(self, tick.failed ? STATUS_NOT_STARTED : tick.stop_status);
+        self->failed = self->failed || not_started;
+        if (tick.stop || not_started)
+            stop_tell(self, not_started ? STATUS_NOT_STARTED : tick.stop_status);
         if (serves)
             state_tell(self, tick.ended ? MEMBER_IDLE : MEMBER_SERVING);
         self->drained = tick.ended;

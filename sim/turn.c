@@ -174,7 +174,7 @@ void shard_turn(sim_shard *self) {
         shard_disturb(self);
         return;
     }
-    if (tick.failed)
+    if (tick.failed && !self->rebuilt)
         tina_sim_fail(sim, "boot", "shard %u: a child could not be started at boot", self->number);
     check_tick(self);
     self->booted = self->booted || !tick.busy;
