@@ -222,7 +222,11 @@ typedef struct tina_effect {
 } tina_effect;
 
 static inline tina_effect tina_effect_exit(tina_exit_kind kind, int32_t code) {
-    tina_effect effect = {TINA_EFFECT_EXIT, 0, {{(int32_t)kind, code}}};
+    tina_effect effect;
+    effect.kind = TINA_EFFECT_EXIT;
+    effect.reserved = 0;
+    effect.reason.kind = (int32_t)kind;
+    effect.reason.code = code;
     return effect;
 }
 
@@ -243,13 +247,17 @@ static inline tina_effect tina_crash(int32_t code) {
 
 // tina_yield runs the isolate again next tick, with TINA_YIELDED.
 static inline tina_effect tina_yield(void) {
-    tina_effect effect = {TINA_EFFECT_YIELD, 0, {{0, 0}}};
+    tina_effect effect;
+    effect.kind = TINA_EFFECT_YIELD;
+    effect.reserved = 0;
     return effect;
 }
 
 // tina_receive waits for anything: a message, a timer, the completion of a background op.
 static inline tina_effect tina_receive(void) {
-    tina_effect effect = {TINA_EFFECT_RECEIVE, 0, {{0, 0}}};
+    tina_effect effect;
+    effect.kind = TINA_EFFECT_RECEIVE;
+    effect.reserved = 0;
     return effect;
 }
 

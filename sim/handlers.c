@@ -70,10 +70,9 @@ static uint64_t effect_detail(const tina_effect *effect) {
     return 0;
 }
 
-static tina_effect effect_note(sim_shard *self, tina_effect effect) {
-    sim_note(&self->sim->world, SIM_EFFECT, self->number, (uint32_t)effect.kind,
-             effect_detail(&effect));
-    return effect;
+static void effect_note(sim_shard *self, const tina_effect *effect) {
+    sim_note(&self->sim->world, SIM_EFFECT, self->number, (uint32_t)effect->kind,
+             effect_detail(effect));
 }
 
 static tina_effect handlers_init(tina_ctx *ctx, void *struct_, tina_bytes args) {
@@ -91,7 +90,9 @@ static tina_effect handlers_init(tina_ctx *ctx, void *struct_, tina_bytes args) 
             tina_panic("made to crash in init");
         tina_ctx_limit_calls(ctx, (uint32_t)calls - 1);
     }
-    return effect_note(self, type->init(ctx, struct_, args));
+    tina_effect effect = type->init(ctx, struct_, args);
+    effect_note(self, &effect);
+    return effect;
 }
 
 static uint64_t message_hash(const tina_message *m) {
@@ -127,7 +128,8 @@ static tina_effect handlers_handle(tina_ctx *ctx, void *struct_, const tina_mess
         shard_crash(self);
     if (when == CRASH_AFTER)
         tina_panic("made to crash after");
-    return effect_note(self, effect);
+    effect_note(self, &effect);
+    return effect;
 }
 
 void handlers_wrap(sim_shard *self) {
