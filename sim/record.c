@@ -11,13 +11,9 @@
 void sim_record_begin(sim_record *record) {
     record->hash = UINT64_C(0x54494E41);
     record->count = 0;
-    if (!record->last)
-        record->last = calloc(SIM_EVENTS_KEPT, sizeof *record->last);
-    TINA_ASSERT(record->last != NULL);
 }
 
 void sim_record_end(sim_record *record) {
-    free(record->last);
     free(record->marks);
     *record = (sim_record){0};
 }
@@ -30,6 +26,10 @@ void sim_record_mark(sim_record *record) {
         TINA_ASSERT(record->marks != NULL);
     }
     record->marks[mark] = record->hash;
+}
+
+void sim_record_tell(sim_record *record, sim_event event) {
+    record->on_event(record->where, record->count, &event);
 }
 
 uint64_t sim_hash_bytes(const void *data, size_t bytes) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What happened in a simulated world: every event goes into a rolling hash, which two runs of one
-// seed have in common, and the last ones are kept for the report of a failure.
+// seed have in common, and is told to whoever traces the run. None is kept.
 //
 // An event holds kinds, handles, tags, lengths, results, virtual times and hashes of bytes on the
 // wire; never an address, a program counter or padding.
@@ -76,14 +76,12 @@ typedef struct sim_event {
     uint64_t b;
 } sim_event;
 
-#define SIM_EVENTS_KEPT 4096u // a power of two
 #define SIM_MARK_EVENTS 1024u // events between two marks
 
 // All zero, with sim_record_begin called: empty.
 typedef struct sim_record {
     uint64_t hash;
     uint64_t count;
-    sim_event *last; // SIM_EVENTS_KEPT of them; event n is at n % SIM_EVENTS_KEPT
     uint64_t *marks; // the hash after every SIM_MARK_EVENTS events
     uint32_t mark_capacity;
     uint64_t *seen; // count as it goes, for who outlives the process; or NULL
@@ -94,18 +92,19 @@ typedef struct sim_record {
 void sim_record_begin(sim_record *record);
 void sim_record_end(sim_record *record);
 void sim_record_mark(sim_record *record);
+void sim_record_tell(sim_record *record, sim_event event);
 
 static inline uint64_t sim_mix(uint64_t hash, uint64_t word) {
     hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
     return hash ^ hash >> 29;
 }
 
-static inline void sim_record_add(sim_record *record, const sim_event *event) {
-    uint64_t head = (uint64_t)event->kind | (uint64_t)event->shard << 16 | (uint64_t)event->a << 32;
-    record->hash = sim_mix(sim_mix(sim_mix(record->hash, event->at_ns), head), event->b);
-    record->last[record->count & (SIM_EVENTS_KEPT - 1)] = *event;
-    if (record->on_event)
-        record->on_event(record->where, record->count, event);
+// By value, so that an event that nobody traces is never put together in memory.
+static inline void sim_record_add(sim_record *record, sim_event event) {
+    uint64_t head = (uint64_t)event.kind | (uint64_t)event.shard << 16 | (uint64_t)event.a << 32;
+    record->hash = sim_mix(sim_mix(sim_mix(record->hash, event.at_ns), head), event.b);
+    if (__builtin_expect(record->on_event != NULL, false))
+        sim_record_tell(record, event);
     if ((++record->count & (SIM_MARK_EVENTS - 1)) == 0)
         sim_record_mark(record);
     if (record->seen)

@@ -100,7 +100,7 @@ static inline uint64_t sim_detail(const sim_stream *stream, uint32_t which, uint
 static inline void sim_note(sim_world *world, sim_event_kind kind, uint32_t shard, uint32_t a,
                             uint64_t b) {
     sim_event event = {world->now_ns, (uint16_t)kind, (uint16_t)shard, a, b};
-    sim_record_add(&world->record, &event);
+    sim_record_add(&world->record, event);
 }
 
 // sim_world_begin starts a world at time 1 s (so that no time is 0) with the given settings;

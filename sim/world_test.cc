@@ -141,7 +141,7 @@ TEST(World, NothingStrikesOutsideTheWindowOrWhenFaultsHaveStopped) {
 TEST(Record, EveryWordOfAnEventIsInTheHash) {
     auto hash = [](sim_event event) {
         World world(1);
-        sim_record_add(&world.record, &event);
+        sim_record_add(&world.record, event);
         return world.record.hash;
     };
     const sim_event event = {1, SIM_OP, 2, 3, 4};
