@@ -26,16 +26,15 @@ void check_break(sim_shard *self, const tina_fault *fault) {
     self->struck = false;
 }
 
-// Whether it is time for a look at everything.
-static bool is_due(const tina_sim *sim) {
-    uint64_t turns = sim->world.settings.check_turns;
-    return turns == 0 || sim->turns % turns == 0;
+// Every so many turns it is time for a look at everything.
+void check_begin(tina_sim *sim) {
+    sim->check_due = sim->turns >= sim->check_next;
+    if (sim->check_due)
+        sim->check_next = sim->turns + sim->world.settings.check_turns;
 }
 
 void check_turn(tina_sim *sim) {
-    if (!is_due(sim))
-        return;
-    if (sim->scenario->check)
+    if (sim->check_due && sim->scenario->check)
         sim->scenario->check(sim, sim->state);
 }
 
@@ -52,7 +51,7 @@ static void stale_check(const sim_shard *self) {
 // Elsewhere each tick of a shard checks itself.
 void check_tick(const sim_shard *self) {
     stale_check(self);
-    if (!TINA_VERIFY_ON && is_due(self->sim))
+    if (!TINA_VERIFY_ON && self->sim->check_due)
         tina_shard_verify(self->shard);
 }
 

@@ -109,6 +109,8 @@ struct tina_sim {
     uint32_t shard_count;
     uint32_t last_turn; // whose it was
     uint64_t turns;
+    uint64_t check_next; // the next turn with a look at everything
+    bool check_due;      // this turn has one
     uint64_t dispatches;
     uint64_t crashes;
     uint32_t life; // of the machine: how often it began anew
@@ -138,7 +140,12 @@ void machine_disturb(tina_sim *sim);
 
 // turn.c
 void shard_turn(sim_shard *self);
-uint64_t shard_due_ns(const sim_shard *self);
+static inline uint64_t shard_due_ns(const sim_shard *self) {
+    if (self->broken)
+        return UINT64_MAX;
+    uint64_t wanted_ns = self->called || !self->dozing ? 0 : self->until_ns;
+    return wanted_ns > self->free_ns ? wanted_ns : self->free_ns;
+}
 void shard_shut_down(sim_shard *self);
 void shard_break(sim_shard *self);
 
@@ -157,6 +164,7 @@ void handlers_wrap(sim_shard *self);
 // check.c
 void check_begun(sim_shard *self, tina_handle who);
 void check_break(sim_shard *self, const tina_fault *fault);
+void check_begin(tina_sim *sim);
 void check_tick(const sim_shard *self);
 void check_turn(tina_sim *sim);
 void check_end(tina_sim *sim);

@@ -49,6 +49,7 @@ static bool sim_open(tina_sim *sim, char sentence[TINA_SENTENCE_BYTES]) {
     if (!settings_choose(sim, &settings, sentence))
         return false;
     sim_world_begin(&sim->world, sim->options->seed, &settings);
+    sim->check_next = settings.check_turns;
     sim->world.faults_from_ns = sim->world.now_ns + sim->options->faults_from_ns;
     sim->world.decisions.kept = sim->options->kept;
     sim->world.decisions.kept_count = sim->options->kept_count;
@@ -78,7 +79,9 @@ static sim_shard *shard_choose(tina_sim *sim) {
     sim_shard *chosen = NULL;
     uint32_t due = 0;
     for (uint32_t i = 1; i <= sim->shard_count; i++) {
-        sim_shard *at = &sim->shards[(sim->last_turn + i) % sim->shard_count];
+        uint32_t number = sim->last_turn + i;
+        sim_shard *at =
+            &sim->shards[number < sim->shard_count ? number : number - sim->shard_count];
         if (shard_due_ns(at) > sim->world.now_ns)
             continue;
         due++;

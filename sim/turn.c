@@ -24,9 +24,9 @@ static tina_time shard_time(const sim_shard *self) {
     };
 }
 
-// When the world's time is such that the shard's clock shows until_ns, or a little later.
-static uint64_t world_ns_of(const sim_shard *self, uint64_t until_ns) {
-    uint64_t now_ns = shard_clock_ns(self);
+// When the world's time is such that the shard's clock, at now_ns, shows until_ns, or a little
+// later.
+static uint64_t world_ns_of(const sim_shard *self, uint64_t now_ns, uint64_t until_ns) {
     if (until_ns == UINT64_MAX)
         return UINT64_MAX;
     uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
@@ -37,13 +37,6 @@ static uint64_t world_ns_of(const sim_shard *self, uint64_t until_ns) {
 
 void shard_call(sim_shard *self) {
     self->called = true;
-}
-
-uint64_t shard_due_ns(const sim_shard *self) {
-    if (self->broken)
-        return UINT64_MAX;
-    uint64_t wanted_ns = self->called || !self->dozing ? 0 : self->until_ns;
-    return wanted_ns > self->free_ns ? wanted_ns : self->free_ns;
 }
 
 static uint32_t others_working(const sim_shard *self) {
@@ -154,16 +147,17 @@ static bool tick_failed(const sim_shard *self, const tina_tick *tick) {
 
 void shard_turn(sim_shard *self) {
     tina_sim *sim = self->sim;
+    tina_time now = shard_time(self);
     sim->turns++;
+    check_begin(sim);
     if (self->dozing)
         tina_shard_rouse(self->shard);
     self->dozing = false;
     self->called = false;
-    if (self->told && !self->forced && !self->ended && shard_clock_ns(self) >= self->deadline_ns) {
+    if (self->told && !self->forced && !self->ended && now.monotonic_ns >= self->deadline_ns) {
         self->forced = true;
         tina_shard_force(self->shard);
     }
-    tina_time now = shard_time(self);
     tina_tick tick = tina_shard_tick(self->shard, now);
     sim_note(&sim->world, SIM_TURN, self->number, tick.busy, tick.busy ? 0 : tick.until_ns);
     wires_go_on(sim, self->number);
@@ -187,7 +181,7 @@ void shard_turn(sim_shard *self) {
     if (sim->shard_count > 1 && sim->world.settings.schedule)
         wires_hurry(self);
     self->dozing = !tick.busy && tina_shard_doze(self->shard);
-    self->until_ns = world_ns_of(self, until_ns);
+    self->until_ns = world_ns_of(self, now.monotonic_ns, until_ns);
     int result = tina_reactor_wait(tina_shard_reactor(self->shard), now.monotonic_ns,
                                    self->dozing ? until_ns : 0);
     TINA_ASSERT(result == 0);

@@ -190,8 +190,8 @@ static uint64_t wire_delay_ns(sim_wire *wire) {
     return delay_ns;
 }
 
-// Takes what was published and is in no batch yet; false when there is nothing.
-static bool batch_take(sim_wire *wire) {
+// Takes what was published and is in no batch yet, if there is anything.
+static void batch_take(sim_wire *wire) {
     tina_sim *sim = wire->sim;
     wire_batch batch = {
         .returns = tina_ring_readable(&wire->inlet->returns) - wire->taken.returns,
@@ -199,7 +199,7 @@ static bool batch_take(sim_wire *wire) {
         .messages = tina_ring_readable(&wire->inlet->messages) - wire->taken.messages,
     };
     if (batch.returns + batch.control + batch.messages == 0)
-        return false;
+        return;
     uint64_t due_ns = sim->world.now_ns + wire_delay_ns(wire);
     batch.due_ns = due_ns > wire->last_due_ns ? due_ns : wire->last_due_ns;
     wire->last_due_ns = batch.due_ns;
@@ -210,12 +210,10 @@ static bool batch_take(sim_wire *wire) {
     sim_note(&sim->world, SIM_ITEM_SENT, wire->from, wire->to,
              (uint64_t)batch.returns << 40 | (uint64_t)batch.control << 20 | batch.messages);
     sim_agenda_at(&sim->world.agenda, batch.due_ns, due_arrive, wire, 0);
-    return true;
 }
 
+// One look: nothing can be published between it and the announcement, as all is on one thread.
 void wire_called(sim_wire *wire) {
-    tina_sleeper_awake(&wire->inlet->sleeper);
-    do {
-        tina_sleeper_announce(&wire->inlet->sleeper);
-    } while (batch_take(wire));
+    batch_take(wire);
+    tina_sleeper_announce(&wire->inlet->sleeper);
 }
