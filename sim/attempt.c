@@ -148,6 +148,16 @@ static int decision_compare(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
+// A stream that begins anew has its names twice, and they stay or go together.
+static void struck_sort(sim_attempt *attempt) {
+    uint64_t count = 0;
+    qsort(attempt->struck, attempt->struck_count, sizeof *attempt->struck, decision_compare);
+    for (uint64_t i = 0; i < attempt->struck_count; i++)
+        if (i == 0 || attempt->struck[i] != attempt->struck[i - 1])
+            attempt->struck[count++] = attempt->struck[i];
+    attempt->struck_count = count;
+}
+
 static void attempt_child(sim_attempt *attempt, const sim_plan *plan, const attempt_watch *watch) {
     sim_child_limit();
     attempt_watch copy = *watch;
@@ -192,7 +202,7 @@ void sim_attempt_run(sim_attempt *attempt, const sim_plan *plan, bool watched,
     }
     close(stderr_fd);
     if (attempt->struck_count && attempt->struck_count <= STRUCK_MAX)
-        qsort(attempt->struck, attempt->struck_count, sizeof *attempt->struck, decision_compare);
+        struck_sort(attempt);
     outcome->struck_count = (uint32_t)attempt->struck_count;
 }
 

@@ -13,7 +13,7 @@
 typedef struct canary {
     void (*tick)(tina_sim *sim, struct canary *self);
     uint32_t ticks;
-    uint32_t struck; // ticks since the last strike; 0: none yet
+    uint32_t struck; // ticks since the last strike; 0: none yet. Of some: how many
     uint32_t slack;  // of a message, beyond its end
     sim_stream stream;
 } canary;
@@ -84,6 +84,38 @@ static void two_tick(tina_sim *sim, canary *self) {
     self->struck = 1;
 }
 
+static void odd_tick(tina_sim *sim, canary *self) {
+    self->struck += sim_strikes(tina_sim_world(sim), &self->stream, 100000);
+    if (self->ticks == 100 && self->struck % 2 == 1)
+        tina_sim_fail(sim, "odd", "%u have struck", self->struck);
+}
+
+// Whatever there is less of, it is sooner.
+static void less_tick(tina_sim *sim, canary *self) {
+    self->struck += sim_strikes(tina_sim_world(sim), &self->stream, 100000);
+    if (tina_sim_does(sim, 3))
+        tina_sim_note(sim, 4, self->ticks);
+    if (self->struck && tina_sim_is_calm(sim) && self->ticks >= tina_sim_load(sim, TICKS))
+        tina_sim_fail(sim, "less", "%u have struck", self->struck);
+}
+
+static void stuck_tick(tina_sim *sim, canary *self) {
+    self->struck += sim_strikes(tina_sim_world(sim), &self->stream, 100000);
+}
+
+static bool stuck_done(tina_sim *sim, void *state) {
+    const canary *self = state;
+    return self->struck == 0 && self->ticks >= tina_sim_load(sim, 30);
+}
+
+static void stalls_tick(tina_sim *sim, canary *self) {
+    self->struck += sim_strikes(tina_sim_world(sim), &self->stream, 100000);
+    for (volatile uint32_t *ticks = &self->ticks; *ticks == 20 && self->struck == 0;)
+        ;
+    if (self->ticks == 21)
+        tina_sim_fail(sim, "stalls", "%u have struck", self->struck);
+}
+
 static void asserts_tick(tina_sim *sim, canary *self) {
     if (sim_strikes(tina_sim_world(sim), &self->stream, 100))
         TINA_ASSERT(self->ticks == 0);
@@ -123,7 +155,9 @@ static void sound_tick(tina_sim *sim, canary *self) {
     tina_sim_note(sim, self->ticks, 0);
 }
 
-#define CANARY(name_)                                                                              \
+#define CANARY(name_) CANARY_WITH(name_, canary_done, 0, 0)
+
+#define CANARY_WITH(name_, done_, faults_, liveness_)                                              \
     static void name_##_begin(tina_sim *sim, void *state) {                                        \
         canary_begin(sim, state, name_##_tick);                                                    \
     }                                                                                              \
@@ -134,10 +168,16 @@ static void sound_tick(tina_sim *sim, canary *self) {
         .shards_max = 2,                                                                           \
         .state_bytes = sizeof(canary),                                                             \
         .begin = name_##_begin,                                                                    \
-        .done = canary_done,                                                                       \
+        .done = done_,                                                                             \
+        .faults_ns = (faults_),                                                                    \
+        .liveness_ns = (liveness_),                                                                \
     }
 
 CANARY(two);
+CANARY(odd);
+CANARY_WITH(less, canary_done, 1000000000, 0);
+CANARY_WITH(stuck, stuck_done, 200000000, 2000000000);
+CANARY(stalls);
 CANARY(asserts);
 CANARY(faults);
 CANARY(hangs);
@@ -148,6 +188,8 @@ CANARY(sound);
 
 const tina_scenario *const sim_canaries[] = {
     &sim_canary_books_twice,   &sim_canary_two,
+    &sim_canary_odd,           &sim_canary_less,
+    &sim_canary_stuck,         &sim_canary_stalls,
     &sim_canary_asserts,       &sim_canary_faults,
     &sim_canary_hangs,         &sim_canary_address,
     &sim_canary_uninitialised, &sim_canary_static,

@@ -13,6 +13,10 @@ extern "C" {
 
 extern const tina_scenario sim_canary_books_twice;   // a call that is repeated counts twice
 extern const tina_scenario sim_canary_two;           // fails when two neighbouring decisions strike
+extern const tina_scenario sim_canary_odd;           // fails when an odd number has struck
+extern const tina_scenario sim_canary_less;          // fails late, where one has struck
+extern const tina_scenario sim_canary_stuck;         // is never done where one has struck
+extern const tina_scenario sim_canary_stalls;        // fails where one has struck, or has no end
 extern const tina_scenario sim_canary_asserts;       // an assertion fails
 extern const tina_scenario sim_canary_faults;        // an instruction that there is not
 extern const tina_scenario sim_canary_hangs;         // does not end

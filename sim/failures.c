@@ -106,6 +106,27 @@ static void settings_add(failure_text *text, const sim_plan *plan) {
     text_add(text, "settings: %s\n", line[0] ? line : "calm");
 }
 
+// What was tried, and how it ended, so that anyone can try it again.
+static void proof_add(failure_text *text, const sim_shrunk *shrunk) {
+    const char *plural = shrunk->held == 1 ? "" : "s";
+    unsigned long long events = shrunk->events_alike;
+    if (shrunk->minimal)
+        text_add(text,
+                 "; 1-minimal: none of %u single reduction%s fails alike within %llu events:\n",
+                 shrunk->held, plural, events);
+    else if (shrunk->unknown)
+        text_add(
+            text,
+            "; not proven 1-minimal: of %u single reduction%s the run took too long, %u do not "
+            "fail alike within %llu events:\n",
+            shrunk->unknown, shrunk->unknown == 1 ? "" : "s", shrunk->held, events);
+    else
+        text_add(text,
+                 "; not proven 1-minimal: cut short after %u single reduction%s that did not fail "
+                 "alike within %llu events:\n",
+                 shrunk->held, plural, events);
+}
+
 static void shrunk_add(failure_text *text, const sim_telling *telling, sim_plan *plan,
                        const sim_outcome *outcome) {
     sim_shrunk shrunk;
@@ -124,10 +145,7 @@ static void shrunk_add(failure_text *text, const sim_telling *telling, sim_plan 
              shrunk.outcome.shards, shrunk.outcome.shards == 1 ? "" : "s", shrunk.runs);
     if (shrunk.sought)
         text_add(text, " and %llu of other seeds", (unsigned long long)shrunk.sought);
-    text_add(text, "; %s:\n",
-             shrunk.minimal ? "1-minimal: without any one of its decisions, settings or shards it "
-                              "does not fail so soon"
-                            : "not proven 1-minimal");
+    proof_add(text, &shrunk);
     command_add(text, telling, plan);
     text_add(text, "it then says: %s\n", shrunk.outcome.sentence);
 }

@@ -299,6 +299,12 @@ uint64_t sim_plan_liveness_ns(const sim_plan *plan) {
                                          : TINA_SIM_LIVENESS_NS;
 }
 
+uint64_t sim_plan_faults_ns(const sim_plan *plan) {
+    return plan->faults_until_ns       ? plan->faults_until_ns
+           : plan->scenario->faults_ns ? plan->scenario->faults_ns
+                                       : TINA_SIM_FAULTS_NS;
+}
+
 // What must be set so that base becomes settings.
 static size_t difference_print(const tina_sim_settings *base, const tina_sim_settings *settings,
                                char out[SIM_PLAN_SET_BYTES]) {

@@ -69,6 +69,9 @@ tina_sim_settings sim_plan_least(const sim_plan *plan);
 // sim_plan_liveness_ns returns how long after faults have stopped a run of the plan must be done.
 uint64_t sim_plan_liveness_ns(const sim_plan *plan);
 
+// sim_plan_faults_ns returns when faults stop in a run of the plan, since its beginning.
+uint64_t sim_plan_faults_ns(const sim_plan *plan);
+
 // sim_plan_set makes settings those of the plan, by the shorter of what differs from the seed's
 // and from a calm world's.
 void sim_plan_set(sim_plan *plan, const tina_sim_settings *settings);

@@ -59,12 +59,6 @@ static uint64_t part_draw(tina_prng *prng, uint64_t whole, uint64_t halvings) {
     return above_zero(most - tina_prng_below(prng, above_zero(most / 2)));
 }
 
-static uint64_t faults_ns_of(const sim_plan *plan) {
-    return plan->faults_until_ns       ? plan->faults_until_ns
-           : plan->scenario->faults_ns ? plan->scenario->faults_ns
-                                       : TINA_SIM_FAULTS_NS;
-}
-
 // Few of them, or any.
 static uint64_t kinds_draw(tina_prng *prng, uint64_t halvings) {
     uint64_t kinds = tina_prng_below(prng, 1u << TINA_SIM_KINDS);
@@ -84,7 +78,7 @@ static void size_vary(tina_prng *prng, const sim_seek *seek, sim_plan *plan,
     if (tina_prng_below(prng, 1 + stays) == 0 && best->scenario->spec_count <= 1)
         plan->shards = shards_vary(prng, best);
     if (tina_prng_below(prng, 1 + stays) == 0)
-        plan->faults_until_ns = part_draw(prng, faults_ns_of(best), halvings);
+        plan->faults_until_ns = part_draw(prng, sim_plan_faults_ns(best), halvings);
     if (waits && tina_prng_below(prng, 1 + stays) == 0)
         plan->liveness_ns = part_draw(prng, sim_plan_liveness_ns(best), halvings);
     if (tina_prng_below(prng, 1 + stays) == 0)

@@ -36,6 +36,7 @@ static bool run_fails(shrink_state *self, const sim_plan *plan, bool watched,
                       sim_outcome *outcome) {
     self->runs++;
     sim_attempt_run(self->attempt, plan, watched, NULL, NULL, outcome);
+    self->cut = self->cut || strcmp(outcome->checker, SIM_NO_END) == 0;
     return outcome->ran && outcome->failed && strcmp(outcome->checker, self->checker) == 0;
 }
 
@@ -145,17 +146,37 @@ static bool is_worth_more(const shrink_state *self) {
     return self->last.events > self->goal && self->last.events > EVENTS_FEW;
 }
 
+// What the proof may take, and more where the search comes to rest before its time.
+#define PROOF_PART 4u
+
+static void search(shrink_state *self, uint64_t seek_ns) {
+    shrink_checks(self);
+    seek(self, seek_ns);
+    shrink_all(self);
+    for (uint32_t i = 1; i < SEEK_ROUNDS && is_worth_more(self); i++)
+        if (seek(self, seek_ns))
+            shrink_all(self);
+}
+
+static void prove(shrink_state *self, const sim_shrink_limits *limits, uint64_t end_ns) {
+    self->end_ns = end_ns;
+    self->runs_max = limits && limits->proof_runs ? self->runs + limits->proof_runs : UINT32_MAX;
+    shrink_work_forget(self);
+    shrink_prove(self);
+}
+
 void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *limits,
                 sim_shrunk *shrunk) {
     sim_plan given = {0};
     uint64_t seconds = limits && limits->seconds ? limits->seconds : SECONDS_DEFAULT;
-    uint64_t seek_ns = seconds * 1000000000u / 10;
+    uint64_t all_ns = seconds * 1000000000u;
+    uint64_t end_ns = wall_ns() + all_ns;
     shrink_state self = {
         .attempt = sim_attempt_open(),
         .plan = plan,
         .checker = checker,
         .runs_max = limits && limits->runs ? limits->runs : RUNS_DEFAULT,
-        .end_ns = wall_ns() + seconds * 1000000000u,
+        .end_ns = end_ns - all_ns / PROOF_PART,
         .given = &given,
         .allowed = UINT64_MAX,
         .jobs = limits && limits->jobs ? limits->jobs : 1,
@@ -172,18 +193,16 @@ void sim_shrink(sim_plan *plan, const char *checker, const sim_shrink_limits *li
     shrunk->events_before = self.last.events;
     shrunk->struck_before = self.last.struck_count;
     if (shrunk->repeats) {
-        shrink_checks(&self);
-        seek(&self, seek_ns);
-        shrink_all(&self);
-        for (uint32_t i = 1; i < SEEK_ROUNDS && is_worth_more(&self); i++)
-            if (seek(&self, seek_ns))
-                shrink_all(&self);
+        search(&self, all_ns / 10);
+        prove(&self, limits, end_ns);
         sim_run_cpu_ms = run_cpu_ms;
-        shrink_work_forget(&self);
         shrunk->repeats = shrink_fails(&self, plan, true);
     }
     sim_run_cpu_ms = run_cpu_ms;
-    shrunk->minimal = self.minimal;
+    shrunk->minimal = self.minimal && shrunk->repeats;
+    shrunk->held = self.held;
+    shrunk->unknown = self.unknown;
+    shrunk->events_alike = self.allowed;
     shrunk->outcome = self.last;
     shrunk->events = self.last.events;
     shrunk->struck = self.last.struck_count;

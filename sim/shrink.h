@@ -4,6 +4,7 @@
 // site.
 //
 //     seek: another seed, in a smaller world ─▶ leave out ─▶ not a tenth? seek again ─▶ leave out
+//                                                                       each alone ─▶ 1-minimal
 //
 // Left out by turns, until nothing more can be: settings (they become calm), shards, load, the time
 // before and after, and the faults that strike, one decision each. Lists are cut by delta debugging
@@ -12,6 +13,24 @@
 //
 // Of what is not done in time the patience is left out, too: the wait after faults have stopped is
 // cut to what the same world needs without a fault, and only where the whole wait shows the same.
+//
+// 1-minimal, as in that paper, is what no single reduction can be taken from: each alone was tried
+// of the plan as it is printed, and none of those runs fails alike, that is, at the same checker
+// and site within `events_alike` events (and where the patience is cut, fairly). A reduction:
+//
+// - a decision that strikes is left out;
+// - a setting that the least world has otherwise becomes that world's, all at once;
+// - there are fewer shards, of any number that the scenario bears;
+// - faults need not begin late any more: no --from;
+// - where the run then has fewer events: the load, or when faults stop, is less by a half, a
+//   quarter, ... a 1024th (of the time no less than 1 ms), a kind of action is left out, or the
+//   patience is less by a half, ... a 16th. Where it has as many, that is no reduction.
+//
+// Two at once may be left out even so, and another seed may be smaller. A decision is a name (see
+// world.h): a stream and the number of a draw in it. Left out, it shifts no other draw; but from
+// there on the run is another one, in which the rest of the names may meet other handlers, and
+// sockets and files, which are numbered as they are made, other ones, or nothing. So it is tried by
+// a whole run, and what is then said is of names: without any one of these it does not fail alike.
 
 #ifndef TINA_SIM_SHRINK_H
 #define TINA_SIM_SHRINK_H
@@ -23,15 +42,18 @@ extern "C" {
 #endif
 
 typedef struct sim_shrink_limits {
-    uint32_t runs;    // 0: 2000; those of other seeds come on top
-    uint32_t seconds; // wall clock; 0: 60
-    uint32_t jobs;    // processes that try other seeds; 0: 1
+    uint32_t runs;       // 0: 2000; those of other seeds, and of the proof, come on top
+    uint32_t proof_runs; // 0: as many as there is time for
+    uint32_t seconds;    // wall clock; a quarter is the proof's, and what is left. 0: 60
+    uint32_t jobs;       // processes that try other seeds; 0: 1
 } sim_shrink_limits;
 
 typedef struct sim_shrunk {
-    bool repeats; // the run that was given fails again; otherwise nothing else is meant
-    // Proven: without any one decision that strikes, setting or shard it does not fail so soon.
-    bool minimal;
+    bool repeats;          // the run that was given fails again; otherwise nothing else is meant
+    bool minimal;          // proven, by `held` runs
+    uint32_t held;         // single reductions of the plan that do not fail alike, of those tried
+    uint32_t unknown;      // ... and those whose run took too long
+    uint64_t events_alike; // within so many
     uint64_t events_before;
     uint64_t events; // until it fails
     uint32_t struck_before;

@@ -52,7 +52,7 @@ static void list_shrink(shrink_state *self, shrink_list *list) {
     }
 }
 
-static tina_sim_settings settings_of(const sim_plan *plan) {
+tina_sim_settings shrink_settings(const sim_plan *plan) {
     tina_sim_settings settings;
     char sentence[TINA_SENTENCE_BYTES];
     bool sensible = sim_plan_settings(plan, &settings, sentence);
@@ -71,7 +71,7 @@ static void work_copy(tina_sim_settings *to, tina_sim_settings *from) {
 
 // The settings with only those numbered as they are, and the others calm.
 static bool settings_fail(shrink_state *self, const uint64_t *numbers, uint32_t count) {
-    tina_sim_settings before = settings_of(self->plan);
+    tina_sim_settings before = shrink_settings(self->plan);
     tina_sim_settings settings = sim_plan_least(self->plan);
     sim_plan candidate = {0};
     work_copy(&settings, &before);
@@ -85,7 +85,7 @@ static bool settings_fail(shrink_state *self, const uint64_t *numbers, uint32_t 
 }
 
 static void settings_shrink(shrink_state *self) {
-    tina_sim_settings settings = settings_of(self->plan);
+    tina_sim_settings settings = shrink_settings(self->plan);
     tina_sim_settings least = sim_plan_least(self->plan);
     work_copy(&least, &settings);
     uint64_t numbers[sizeof settings / sizeof(uint64_t)];
@@ -98,16 +98,23 @@ static void settings_shrink(shrink_state *self) {
     list_shrink(self, &list);
 }
 
-static void shards_shrink(shrink_state *self) {
-    const tina_scenario *scenario = self->plan->scenario;
-    uint32_t least = scenario->shards_min ? scenario->shards_min : 1;
+uint32_t shrink_shards(const shrink_state *self) {
     // Of a run that died it is not always known.
-    uint32_t most = self->plan->shards  ? self->plan->shards
-                    : self->last.shards ? self->last.shards
-                                        : scenario->shards_max;
+    return self->plan->shards  ? self->plan->shards
+           : self->last.shards ? self->last.shards
+                               : self->plan->scenario->shards_max;
+}
+
+uint32_t shrink_shards_least(const shrink_state *self) {
+    const tina_scenario *scenario = self->plan->scenario;
     if (scenario->spec_count > 1)
-        return;
-    for (uint32_t shards = least; shards < most; shards++) {
+        return scenario->spec_count;
+    return scenario->shards_min ? scenario->shards_min : 1;
+}
+
+static void shards_shrink(shrink_state *self) {
+    uint32_t most = shrink_shards(self);
+    for (uint32_t shards = shrink_shards_least(self); shards < most; shards++) {
         sim_plan candidate = {0};
         sim_plan_copy(&candidate, self->plan);
         candidate.shards = shards;
@@ -131,18 +138,25 @@ static bool fewer_work_try(shrink_state *self, const tina_sim_settings *settings
 }
 
 // With no more events, whatever the goal.
-static bool same_work_try(shrink_state *self, const tina_sim_settings *settings) {
+static bool same_try(shrink_state *self, sim_plan *candidate) {
     uint64_t allowed = self->allowed;
     self->allowed = self->last.events;
-    bool fails = work_try(self, settings);
+    bool fails = shrink_try(self, candidate);
     self->allowed = allowed;
     return fails;
+}
+
+static bool same_work_try(shrink_state *self, const tina_sim_settings *settings) {
+    sim_plan candidate = {0};
+    sim_plan_copy(&candidate, self->plan);
+    sim_plan_set(&candidate, settings);
+    return same_try(self, &candidate);
 }
 
 // What a look at everything finds is there before. Looks are dear, and not for what is found
 // without.
 void shrink_checks(shrink_state *self) {
-    tina_sim_settings settings = settings_of(self->plan);
+    tina_sim_settings settings = shrink_settings(self->plan);
     if (settings.check_turns == 1)
         return;
     settings.check_turns = 1;
@@ -150,7 +164,7 @@ void shrink_checks(shrink_state *self) {
 }
 
 static void load_shrink(shrink_state *self) {
-    tina_sim_settings settings = settings_of(self->plan);
+    tina_sim_settings settings = shrink_settings(self->plan);
     uint64_t most = settings.load_permille;
     bool shrunk = false;
     for (uint64_t load = 1; load < most && !shrunk; load = 2 * load + 1) {
@@ -162,7 +176,7 @@ static void load_shrink(shrink_state *self) {
 // One kind more where that says something, one less where it does not.
 static void kinds_shrink(shrink_state *self) {
     for (uint32_t kind = 0; kind < TINA_SIM_KINDS; kind++) {
-        tina_sim_settings settings = settings_of(self->plan);
+        tina_sim_settings settings = shrink_settings(self->plan);
         uint64_t before = settings.kinds_left_out;
         settings.kinds_left_out ^= UINT64_C(1) << kind;
         if (settings.kinds_left_out > before)
@@ -224,24 +238,28 @@ static void window_shrink(shrink_state *self) {
 // Left as they are by the world that fails alike, they say nothing.
 void shrink_work_forget(shrink_state *self) {
     const tina_sim_settings least = sim_plan_least(self->plan);
-    tina_sim_settings settings = settings_of(self->plan);
+    tina_sim_settings settings = shrink_settings(self->plan);
     if (settings.load_permille != least.load_permille) {
         settings.load_permille = least.load_permille;
         same_work_try(self, &settings);
     }
-    settings = settings_of(self->plan);
+    settings = shrink_settings(self->plan);
     if (settings.check_turns != least.check_turns) {
         settings.check_turns = least.check_turns;
         same_work_try(self, &settings);
     }
 }
 
-// Where the decisions are listed, the window says nothing more.
+// Where the decisions are listed, a window that makes no difference says nothing more.
 static void window_forget(shrink_state *self) {
     if (self->plan->faults_from_ns)
         from_try(self, 0);
-    if (self->plan->faults_until_ns && !self->plan->faults_from_ns)
-        until_try(self, 0);
+    if (!self->plan->faults_until_ns || self->plan->faults_from_ns)
+        return;
+    sim_plan candidate = {0};
+    sim_plan_copy(&candidate, self->plan);
+    candidate.faults_until_ns = 0;
+    same_try(self, &candidate);
 }
 
 static bool decisions_fail(shrink_state *self, const uint64_t *kept, uint32_t count) {
@@ -251,28 +269,29 @@ static bool decisions_fail(shrink_state *self, const uint64_t *kept, uint32_t co
     return shrink_try(self, &candidate);
 }
 
-// Returns whether none of what struck can be left out, which is not known when the runs are spent.
-static bool decisions_shrink(shrink_state *self) {
-    if (shrink_is_spent(self) || !shrink_fails(self, self->plan, true))
+bool shrink_keep_struck(shrink_state *self) {
+    if (!shrink_fails(self, self->plan, true))
         return false;
     const uint64_t *struck = sim_attempt_struck(self->attempt);
     uint32_t count = self->last.struck_count;
-    if (!struck)
-        return false;
-    shrink_list list = {malloc((count ? count : 1) * sizeof *struck), count, decisions_fail};
+    if (struck && (!self->plan->kept || self->plan->kept_count != count))
+        sim_plan_keep(self->plan, struck, count);
+    return struck != NULL;
+}
+
+static void decisions_shrink(shrink_state *self) {
+    if (shrink_is_spent(self) || !shrink_keep_struck(self))
+        return;
+    uint32_t count = self->plan->kept_count;
+    shrink_list list = {malloc((count ? count : 1) * sizeof *list.items), count, decisions_fail};
     TINA_ASSERT(list.items != NULL);
-    memcpy(list.items, struck, count * sizeof *struck);
-    // Nothing of what did not strike is worth a place in the list.
-    if (!self->plan->kept || self->plan->kept_count != count)
-        sim_plan_keep(self->plan, list.items, count);
+    memcpy(list.items, self->plan->kept, count * sizeof *list.items);
     list_shrink(self, &list);
     free(list.items);
     window_forget(self);
-    return !shrink_is_spent(self);
 }
 
 void shrink_all(shrink_state *self) {
-    bool minimal = false;
     for (self->shrunk = true; self->shrunk && !shrink_is_spent(self);) {
         self->shrunk = false;
         patience_shrink(self);
@@ -283,7 +302,6 @@ void shrink_all(shrink_state *self) {
         kinds_shrink(self);
         if (!self->plan->kept)
             window_shrink(self);
-        minimal = decisions_shrink(self) && !self->shrunk;
+        decisions_shrink(self);
     }
-    self->minimal = minimal;
 }

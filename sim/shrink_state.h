@@ -15,7 +15,6 @@ typedef struct shrink_state {
     uint32_t runs_max;
     uint64_t end_ns;
     bool shrunk;      // in this round
-    bool minimal;     // after the last
     uint64_t goal;    // a tenth of the events of the run that was given, or EVENTS_LEAST
     uint64_t allowed; // events of a smaller run
     sim_outcome last; // that failed
@@ -23,6 +22,11 @@ typedef struct shrink_state {
     uint32_t jobs;
     uint64_t sought; // runs
     uint64_t seek_next;
+    // shrink_prove
+    bool minimal;
+    uint32_t held;    // single reductions of *plan that were tried and do not fail alike
+    uint32_t unknown; // ... whose run took too long to be known
+    bool cut;         // a run has
 } shrink_state;
 
 // shrink.c
@@ -41,14 +45,29 @@ bool shrink_try_fewer(shrink_state *self, sim_plan *candidate);
 
 // shrink_less.c
 
+tina_sim_settings shrink_settings(const sim_plan *plan);
+
+// How many shards the plan has, and how few it may have.
+uint32_t shrink_shards(const shrink_state *self);
+uint32_t shrink_shards_least(const shrink_state *self);
+
+// shrink_keep_struck makes the plan's list that of the decisions that strike: nothing of what does
+// not is worth a place. Returns false when they are not known.
+bool shrink_keep_struck(shrink_state *self);
+
 // shrink_checks has everything looked at as often as can be, where that shows the failure sooner.
 void shrink_checks(shrink_state *self);
 
-// shrink_all leaves out whatever can be, in rounds, until nothing more can, and notes whether that
-// is proven.
+// shrink_all leaves out whatever can be, in rounds, until nothing more is found.
 void shrink_all(shrink_state *self);
 
 // shrink_work_forget undoes what makes no difference.
 void shrink_work_forget(shrink_state *self);
+
+// shrink_prove.c
+
+// shrink_prove tries each single reduction alone, as shrink.h lists them, takes what fails alike,
+// and begins again, until none does: self->minimal, unless the runs were spent before.
+void shrink_prove(shrink_state *self);
 
 #endif
