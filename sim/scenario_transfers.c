@@ -229,7 +229,7 @@ static tina_effect hand_live(tina_ctx *ctx, hand *self) {
                 buffer_give(ctx, self, &self->held[i]);
         return tina_receive();
     }
-    for (uint32_t left = 1 + draw(5, load(5)); left > 0; left--)
+    for (uint32_t left = 1 + draw(5, 5); left > 0; left--)
         hand_act(ctx, self);
     uint32_t end = draw(6, 150);
     if (!does(KIND_END))

@@ -10,7 +10,7 @@
 #include "sim/seek.h"
 #include "sim/shrink_state.h"
 
-#define RUNS_DEFAULT    2000u
+#define RUNS_DEFAULT    20000u
 #define SECONDS_DEFAULT 60u
 #define EVENTS_LEAST    40u // boot and an exchange: less is not looked for
 #define EVENTS_FEW      60u // less is not looked for again

@@ -42,7 +42,7 @@ extern "C" {
 #endif
 
 typedef struct sim_shrink_limits {
-    uint32_t runs;       // 0: 2000; those of other seeds, and of the proof, come on top
+    uint32_t runs;       // 0: 20000; those of other seeds, and of the proof, come on top
     uint32_t proof_runs; // 0: as many as there is time for
     uint32_t seconds;    // wall clock; a quarter is the proof's, and what is left. 0: 60
     uint32_t jobs;       // processes that try other seeds; 0: 1
