@@ -65,11 +65,14 @@ static uint64_t kinds_draw(tina_prng *prng, uint64_t halvings) {
     return halvings > 1 ? kinds : UINT64_C(1) << kinds % TINA_SIM_KINDS;
 }
 
-// What makes a world small: a step below the best, or anything. Each stays as it is `stays` times
-// to one.
+// What makes a world small: a step below the best, or, far from it, anything that the given one
+// had.
 static void size_vary(tina_prng *prng, const sim_seek *seek, sim_plan *plan,
-                      tina_sim_settings *settings, uint64_t stays, uint64_t halvings) {
+                      tina_sim_settings *settings, uint64_t load_given, bool near) {
+    const sim_plan *of = near ? seek->best : seek->given;
     const sim_plan *best = seek->best;
+    uint64_t stays = near ? 3 : 1;
+    uint64_t halvings = near ? 1 : 9;
     bool waits = strcmp(seek->checker, SIM_LIVENESS) == 0;
     plan->faults_from_ns = 0;
     plan->shards = best->shards;
@@ -78,11 +81,12 @@ static void size_vary(tina_prng *prng, const sim_seek *seek, sim_plan *plan,
     if (tina_prng_below(prng, 1 + stays) == 0 && best->scenario->spec_count <= 1)
         plan->shards = shards_vary(prng, best);
     if (tina_prng_below(prng, 1 + stays) == 0)
-        plan->faults_until_ns = part_draw(prng, sim_plan_faults_ns(best), halvings);
+        plan->faults_until_ns = part_draw(prng, sim_plan_faults_ns(of), halvings);
     if (waits && tina_prng_below(prng, 1 + stays) == 0)
-        plan->liveness_ns = part_draw(prng, sim_plan_liveness_ns(best), halvings);
+        plan->liveness_ns = part_draw(prng, sim_plan_liveness_ns(of), halvings);
     if (tina_prng_below(prng, 1 + stays) == 0)
-        settings->load_permille = part_draw(prng, settings->load_permille, halvings);
+        settings->load_permille =
+            part_draw(prng, near ? settings->load_permille : load_given, halvings);
     if (tina_prng_below(prng, 1 + stays) == 0)
         settings->kinds_left_out ^= kinds_draw(prng, halvings);
 }
@@ -100,6 +104,7 @@ static void plan_vary(const void *seek_, uint64_t number, sim_plan *plan) {
     bool sensible = sim_plan_settings(seek->best, &of_best, sentence) &&
                     sim_plan_settings(plan, &settings, sentence);
     TINA_ASSERT(sensible);
+    uint64_t load_given = settings.load_permille;
     if (number % 8 == 7)
         plan->seed = seek->best->seed;
     if (!fresh) {
@@ -109,7 +114,7 @@ static void plan_vary(const void *seek_, uint64_t number, sim_plan *plan) {
     settings.load_permille = of_best.load_permille;
     settings.kinds_left_out = of_best.kinds_left_out;
     settings.check_turns = of_best.check_turns;
-    size_vary(&prng, seek, plan, &settings, near ? 3 : 1, near ? 1 : 9);
+    size_vary(&prng, seek, plan, &settings, load_given, near);
     plan->events_max = seek->events_max;
     sim_plan_set(plan, &settings);
 }
