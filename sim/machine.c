@@ -108,6 +108,8 @@ static bool shard_open(sim_shard *self, const tina_spec *spec, char sentence[TIN
     tina_sim *sim = self->sim;
     if (!tina_spec_resolve(spec, &self->spec, sentence))
         return false;
+    if (sim->scenario->fewer_children)
+        self->spec.root.child_count = tina_sim_load(sim, self->spec.root.child_count);
     shard_streams(self);
     tina_trap_init(&self->trap, 0, 0);
     self->backend_options = (sim_backend_options){

@@ -55,14 +55,21 @@ static uint32_t transfers_asked(void) {
     return tina_sim_load(tina_sim_current(), TRANSFERS);
 }
 
-// Whether it pays, and does not only get.
-static bool account_pays(uint32_t number) {
-    return number % ACCOUNTS_PER_SHARD < tina_sim_load(tina_sim_current(), ACCOUNTS_PER_SHARD);
+static uint32_t accounts_per_shard(void) {
+    return tina_sim_load(tina_sim_current(), ACCOUNTS_PER_SHARD);
 }
 
-static void account_rest(tina_ctx *ctx, uint32_t number) {
-    if (!account_pays(number))
-        return;
+static bool account_is_there(uint32_t number) {
+    return number % ACCOUNTS_PER_SHARD < accounts_per_shard();
+}
+
+// One that is there, on the same shard.
+static uint32_t account_near(uint32_t number) {
+    uint32_t first = number - number % ACCOUNTS_PER_SHARD;
+    return first + number % ACCOUNTS_PER_SHARD % accounts_per_shard();
+}
+
+static void account_rest(tina_ctx *ctx) {
     uint64_t rest_ns = tina_sim_draw(tina_sim_current(), 0, 200000000);
     if (tina_timer_set(ctx, rest_ns, 0).bits == 0)
         tina_sim_fail(tina_sim_current(), "bank", "no timer for an account");
@@ -72,13 +79,13 @@ static tina_effect account_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     account *self = self_;
     self->number = tina_shard_number(ctx) * ACCOUNTS_PER_SHARD + *(const uint32_t *)args.data;
     bank_of()->accounts[self->number].who = tina_self(ctx);
-    account_rest(ctx, self->number);
+    account_rest(ctx);
     return tina_receive();
 }
 
 static void transfer_begin(account_book *book, uint32_t payer) {
     tina_sim *sim = tina_sim_current();
-    uint32_t payee = (uint32_t)tina_sim_draw(sim, 1, bank_of()->account_count);
+    uint32_t payee = account_near((uint32_t)tina_sim_draw(sim, 1, bank_of()->account_count));
     uint32_t amount = 1 + (uint32_t)tina_sim_draw(sim, 2, 100);
     book->open = (transfer){payer, book->done + 1, payee, amount};
     book->balance -= amount;
@@ -134,7 +141,7 @@ static tina_effect account_handle(tina_ctx *ctx, void *self_, const tina_message
     default:
         break;
     }
-    account_rest(ctx, self->number);
+    account_rest(ctx);
     return tina_receive();
 }
 
@@ -181,7 +188,7 @@ static bool bank_done(tina_sim *sim, void *state) {
     const bank *self = state;
     (void)sim;
     for (uint32_t i = 0; i < self->account_count; i++)
-        if (account_pays(i) && self->accounts[i].done < transfers_asked())
+        if (account_is_there(i) && self->accounts[i].done < transfers_asked())
             return false;
     return true;
 }
@@ -211,6 +218,7 @@ const tina_scenario tina_scenario_bank = {
     .shards_max = SHARDS_MAX,
     .state_bytes = sizeof(bank),
     .restarts = true,
+    .fewer_children = true,
     .begin = bank_begin,
     .done = bank_done,
     .check = bank_check,

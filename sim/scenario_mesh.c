@@ -116,7 +116,8 @@ static bool does(uint32_t kind) {
     return tina_sim_does(tina_sim_current(), kind);
 }
 
-static bool node_acts(uint32_t number) {
+// With less load each shard has the first of its nodes only.
+static bool node_is_there(uint32_t number) {
     return number % NODES_PER_SHARD < load(NODES_PER_SHARD);
 }
 
@@ -124,6 +125,11 @@ static bool node_acts(uint32_t number) {
 // it is empty.
 static uint32_t life_of(uint32_t breaks) {
     return 1 + 2 * breaks;
+}
+
+static uint32_t node_draw(uint32_t stream) {
+    uint32_t number = draw(stream, mesh_of()->node_count);
+    return number - number % NODES_PER_SHARD + number % NODES_PER_SHARD % load(NODES_PER_SHARD);
 }
 
 static bool handles_equal(tina_handle a, tina_handle b) {
@@ -148,8 +154,7 @@ static tina_effect node_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     self->number = tina_shard_number(ctx) * NODES_PER_SHARD + *(const uint32_t *)args.data;
     uint32_t breaks = tina_sim_breaks(tina_sim_current(), tina_shard_number(ctx));
     mesh_of()->nodes[self->number] = (node_book){.who = tina_self(ctx), .breaks = breaks};
-    if (node_acts(self->number))
-        node_rest(ctx);
+    node_rest(ctx);
     // Its mail holds up that of others: not where they are timed.
     if (self->number % NODES_PER_SHARD == WAITER && mesh_of()->late_max_ns == 0)
         (void)tina_socket_open(ctx, TINA_ADDRESS_IPV4, TINA_SOCKET_DATAGRAM, &self->fd);
@@ -203,7 +208,7 @@ static tina_send_result node_send(tina_ctx *ctx, uint32_t from, uint32_t to, tin
 // A stale handle now and then: an earlier generation of the same slot.
 static void burst_send(tina_ctx *ctx, uint32_t from) {
     const mesh *all = mesh_of();
-    uint32_t to = draw(1, all->node_count);
+    uint32_t to = node_draw(1);
     tina_handle who = all->nodes[to].who;
     uint32_t generation = tina_handle_generation(who);
     if (tina_handle_is_none(who))
@@ -232,7 +237,7 @@ static watch *watch_named(node_book *book, tina_monitor monitor) {
 
 static void watch_node(tina_ctx *ctx, node_book *book) {
     watch *set = watch_free(book);
-    uint32_t peer = draw(4, mesh_of()->node_count);
+    uint32_t peer = node_draw(4);
     tina_handle who = mesh_of()->nodes[peer].who;
     if (!set || tina_handle_is_none(who))
         return;
@@ -428,7 +433,7 @@ static void node_forward(tina_ctx *ctx, uint32_t number, const numbered *came) {
     if (came->hops == 0 || draw(11, 2) || tina_sim_is_calm(tina_sim_current()) ||
         !does(KIND_FORWARD))
         return;
-    uint32_t to = draw(12, mesh_of()->node_count);
+    uint32_t to = node_draw(12);
     (void)node_send(ctx, number, to, mesh_of()->nodes[to].who, TAG_NUMBERED, came->hops - 1);
 }
 
@@ -569,7 +574,7 @@ static bool shard_is_quiet(tina_sim *sim, const mesh *self, uint32_t shard) {
         counters.monitors_in_use != watches_on(self, shard))
         return false;
     for (uint32_t n = shard * NODES_PER_SHARD; n < (shard + 1) * NODES_PER_SHARD; n++) {
-        if (node_acts(n) && !self->nodes[n].quiet)
+        if (node_is_there(n) && !self->nodes[n].quiet)
             return false;
         for (uint32_t i = 0; i < MONITORS; i++)
             if (!news_is_in(sim, &self->nodes[n].watches[i]))
@@ -615,6 +620,7 @@ const tina_scenario tina_scenario_mesh = {
     .faults_ns = 1000000000,
     .liveness_ns = 60000000000,
     .state_bytes = sizeof(mesh),
+    .fewer_children = true,
     .begin = mesh_begin,
     .done = mesh_done,
     .check = mesh_check,

@@ -80,9 +80,10 @@ static bool does(uint32_t kind) {
     return tina_sim_does(tina_sim_current(), kind);
 }
 
-// Whether it has something to do by itself, and so will give back what it keeps.
-static bool hand_acts(uint32_t number) {
-    return number % HANDS_PER_SHARD < load(HANDS_PER_SHARD);
+// Any hand that is there: with less load each shard has the first of its hands only.
+static uint32_t hand_draw(void) {
+    uint32_t number = draw(1, transfers_of()->hand_count);
+    return number - number % HANDS_PER_SHARD + number % HANDS_PER_SHARD % load(HANDS_PER_SHARD);
 }
 
 static void hand_rest(tina_ctx *ctx) {
@@ -94,8 +95,7 @@ static tina_effect hand_init(tina_ctx *ctx, void *self_, tina_bytes args) {
     hand *self = self_;
     self->number = tina_shard_number(ctx) * HANDS_PER_SHARD + *(const uint32_t *)args.data;
     transfers_of()->hands[self->number] = tina_self(ctx);
-    if (hand_acts(self->number))
-        hand_rest(ctx);
+    hand_rest(ctx);
     return tina_receive();
 }
 
@@ -187,8 +187,7 @@ static void buffer_give(tina_ctx *ctx, hand *self, held_buffer *held) {
 
 // True when it has gone. A borrowed one cannot be lent on.
 static bool buffer_send(tina_ctx *ctx, hand *self, const held_buffer *held, uint32_t hops) {
-    const transfers *all = transfers_of();
-    tina_handle to = all->hands[draw(1, all->hand_count)];
+    tina_handle to = transfers_of()->hands[hand_draw()];
     if (tina_handle_is_none(to))
         return false;
     note sent = {tina_self(ctx), to, held->content, hops};
@@ -253,8 +252,7 @@ static tina_effect buffer_came(tina_ctx *ctx, hand *self, const tina_message *m)
     held_buffer *held = held_free(self);
     if (data && draw(8, 2))
         buffer_write(ctx, &now, data);
-    bool keeps = hand_acts(self->number) && does(KIND_KEEP);
-    if (what == 0 && held && keeps && !tina_sim_is_calm(tina_sim_current())) {
+    if (what == 0 && held && does(KIND_KEEP) && !tina_sim_is_calm(tina_sim_current())) {
         if (!tina_transfer_keep(ctx, now.transfer))
             tina_sim_fail(tina_sim_current(), "transfers owner", "a buffer cannot be kept");
         *held = now;
@@ -354,6 +352,7 @@ const tina_scenario tina_scenario_transfers = {
     .faults_ns = 500000000,
     .liveness_ns = 60000000000,
     .state_bytes = sizeof(transfers),
+    .fewer_children = true,
     .begin = transfers_begin,
     .done = transfers_done,
 };

@@ -45,7 +45,8 @@ typedef struct tina_scenario {
     // The process may be killed, and the machine lose power: kill_ppm, power_ppm. All isolates are
     // gone at once then, the shards boot again, and the handles of before mean nothing.
     bool restarts;
-    size_t state_bytes; // of its own; zeroed for each run
+    bool fewer_children; // the last of the root's are left out with the load
+    size_t state_bytes;  // of its own; zeroed for each run
     // Before the shards open: hosts and clients, what the args of children point to.
     void (*begin)(tina_sim *sim, void *state);
     // Whether the work is done; asked often. Default: at once when faults have stopped.
