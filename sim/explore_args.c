@@ -40,7 +40,8 @@ const char sim_explore_help[] =
     "                         never was\n"
     "what is told\n"
     "  --no-shrink            failures as they are found\n"
-    "  --shrink-seconds N     at the most, to make each smaller (default 60)\n"
+    "  --shrink-seconds N     at the most, to make each smaller and to prove that no single thing\n"
+    "                         more can be left out (default 60)\n"
     "  --failures DIR         a file for each failure\n";
 
 typedef struct args_state {

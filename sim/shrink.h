@@ -14,23 +14,27 @@
 // Of what is not done in time the patience is left out, too: the wait after faults have stopped is
 // cut to what the same world needs without a fault, and only where the whole wait shows the same.
 //
-// 1-minimal, as in that paper, is what no single reduction can be taken from: each alone was tried
-// of the plan as it is printed, and none of those runs fails alike, that is, at the same checker
-// and site within `events_alike` events (and where the patience is cut, fairly). A reduction:
+// 1-minimal, as in that paper but for a bound of events, is what no single reduction can be taken
+// from: each was tried alone, of the plan as it is printed, and none of those runs fails alike,
+// that is, at the same checker and site within `events_alike` events (and where the patience is
+// cut, fairly). A reduction is:
 //
 // - a decision that strikes is left out;
-// - a setting that the least world has otherwise becomes that world's, all at once;
+// - a setting that the least world has otherwise becomes that world's, in one step;
 // - there are fewer shards, of any number that the scenario bears;
-// - faults need not begin late any more: no --from;
-// - where the run then has fewer events: the load, or when faults stop, is less by a half, a
-//   quarter, ... a 1024th (of the time no less than 1 ms), a kind of action is left out, or the
-//   patience is less by a half, ... a 16th. Where it has as many, that is no reduction.
+// - faults may strike from the beginning: no --from;
+// - where the run then has fewer events: the load, or the time until faults stop, is less by a
+//   half, a quarter, ... a 1024th (of the time no less than 1 ms), a kind of action is left out, or
+//   the patience is less by a half, ... a 16th. Where it has as many, that is no reduction.
 //
-// Two at once may be left out even so, and another seed may be smaller. A decision is a name (see
-// world.h): a stream and the number of a draw in it. Left out, it shifts no other draw; but from
-// there on the run is another one, in which the rest of the names may meet other handlers, and
-// sockets and files, which are numbered as they are made, other ones, or nothing. So it is tried by
-// a whole run, and what is then said is of names: without any one of these it does not fail alike.
+// check_turns, the look at everything, is no part of what is run. Two reductions at once may fail
+// alike even so, and another seed may be smaller.
+//
+// A decision is a name (world.h): a stream and the number of a draw in it. Left out, it shifts no
+// other draw; but from there on the run is another one, in which the names that stay may meet other
+// handlers, or other ones of the sockets and files, which are numbered as they are made, or
+// nothing. So it is tried by a whole run, and what is said is of names: without any one of these it
+// does not fail alike.
 
 #ifndef TINA_SIM_SHRINK_H
 #define TINA_SIM_SHRINK_H

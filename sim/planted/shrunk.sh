@@ -3,7 +3,8 @@
 #
 # sim/planted/shrunk.sh PROGRAM SCENARIO [OPTION...]: the first seed of a planted bug that fails,
 # made smaller. Prints that seed, the events before and after, the decisions left, the runs that it
-# took, and what fails. Fails when the command printed does not show the same, with as many events.
+# took, of how many single reductions it is proven that none fails alike (or -), and what fails.
+# Fails when the command printed does not show the same, with as many events.
 set -euo pipefail
 
 # of TEXT PATTERN prints what the first parentheses of the pattern match.
@@ -25,6 +26,7 @@ if [[ -z $after ]]; then
     echo "$program: nothing was shrunk: $out" >&2
     exit 1
 fi
+proof=$(of "$out" '^shrunk from .*; 1-minimal: none of ([0-9]+) single reductions? fails alike .*')
 command=$(grep -A1 '^shrunk from' <<<"$out" | tail -1)
 trace=$(mktemp)
 # shellcheck disable=SC2086 # the words of a command
@@ -34,4 +36,4 @@ if ! grep -qF "failed: $checker: " <<<"$again" || ! grep -q ": $after events, " 
     echo "$command: does not show \"$checker\" with $after events: $again" >&2
     exit 1
 fi
-echo "$seed $before $after $decisions $runs $checker"
+echo "$seed $before $after $decisions $runs ${proof:--} $checker"
