@@ -25,7 +25,7 @@ extern "C" {
     "init_crash_ppm=calm,crash_before_ppm=calm,crash_during_ppm=calm,crash_after_ppm=calm,"        \
     "death_ppm=calm,pause_ppm=calm,step_ppm=calm,wire_loss_ppm=calm,wire_clog_ppm=calm,"           \
     "net_stall_ppm=calm,net_reset_ppm=calm,net_refuse_ppm=calm,net_unreachable_ppm=calm,"          \
-    "net_accept_fail_ppm=calm,net_partition_ppm=calm,disk_error_ppm=calm,disk_rot_ppm=calm,"        \
+    "net_accept_fail_ppm=calm,net_partition_ppm=calm,disk_error_ppm=calm,disk_rot_ppm=calm,"       \
     "disk_stuck_ppm=calm"
 
 #define SIM_SITE_SHARDS_MAX 3u
