@@ -77,9 +77,19 @@ Plan Reread(const Plan &plan) {
     return again;
 }
 
-// The first seed from `first` on that fails, shrunk.
+// Makes the plan say by their names which decisions strike.
+void Keep(Plan *plan) {
+    sim_outcome outcome;
+    sim_attempt *attempt = sim_attempt_open();
+    sim_attempt_run(attempt, plan->get(), true, nullptr, nullptr, &outcome);
+    sim_plan_keep(plan->get(), sim_attempt_struck(attempt), outcome.struck_count);
+    sim_attempt_close(attempt);
+}
+
+// The first seed from `first` on that fails, shrunk; kept: as if given by its decisions.
 struct Shrunk {
-    Shrunk(const tina_scenario &scenario, uint64_t first, const sim_shrink_limits &limits)
+    Shrunk(const tina_scenario &scenario, uint64_t first, const sim_shrink_limits &limits,
+           bool kept = false)
         : plan(scenario) {
         sim_outcome given;
         plan->seed = first - 1;
@@ -89,6 +99,8 @@ struct Shrunk {
         } while (!given.failed && plan->seed < first + 300);
         EXPECT_TRUE(given.failed) << scenario.name;
         checker = given.checker;
+        if (kept)
+            Keep(&plan);
         sim_shrink(plan.get(), given.checker, &limits, &what);
         EXPECT_TRUE(what.repeats);
     }
@@ -238,9 +250,16 @@ void ExpectMinimal(const Shrunk &shrunk) {
     EXPECT_EQ(Reductions(shrunk).held, shrunk.what.held);
 }
 
+// More time than it takes anywhere.
+sim_shrink_limits Unhurried() {
+    sim_shrink_limits limits = {};
+    limits.seconds = 600;
+    return limits;
+}
+
 // Of the search there is the first run only, so that whatever can be left out is left to the proof.
 sim_shrink_limits ProofOnly() {
-    sim_shrink_limits limits = {};
+    sim_shrink_limits limits = Unhurried();
     limits.runs = 1;
     return limits;
 }
@@ -256,12 +275,11 @@ TEST(Proof, LeavesNothingThatCanGoAlone) {
             ExpectMinimal(Shrunk(*scenario, first, ProofOnly()));
 }
 
+// Without other seeds, which are tried for as long as there is time.
 TEST(Proof, FollowsTheSearch) {
-    sim_shrink_limits limits = {};
-    limits.seconds = 4;
     for (const tina_scenario *scenario :
          {&sim_canary_two, &sim_canary_books_twice, &sim_canary_less})
-        ExpectMinimal(Shrunk(*scenario, 1, limits));
+        ExpectMinimal(Shrunk(*scenario, 1, Unhurried(), true));
 }
 
 // Any two could go: so much is not said.
