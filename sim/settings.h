@@ -82,7 +82,7 @@ extern "C" {
     X(load_permille, 1000, 1000, 1000) /* of the work that it has for itself: tina_sim_load */     \
     X(kinds_left_out, 0, 0, 0)         /* of its actions, a bit each: tina_sim_does */             \
     X(check_turns, 64, 64, 64)         /* from one look at everything to the next; 0: 1 */         \
-    /* Here, at the end, what came later, as a setting's draw is named by its place */             \
+    /* Disk. Last, so that what seeds draw for those above stays as it is */                       \
     X(disk_stuck_ppm, 0, 100, 200000)         /* an op: the disk has it, past any cancel */        \
     X(disk_stuck_ns, 0, 1000000, 30000000000) /* ... for so long, at most */
 
