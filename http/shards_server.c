@@ -24,6 +24,14 @@ static http_step get_break(http_request *req, http_response *res) {
     return http_text(res, 200, "%ld", strtol(nowhere, NULL, 10));
 }
 
+// When the server drains.
+static http_step get_break_late(http_request *req, http_response *res) {
+    (void)req;
+    http_stream_begin(res, 200, "text/plain", HTTP_BYTES_UNKNOWN);
+    http_write(res, "waiting\n", 8);
+    return http_wait(res, get_break, 0);
+}
+
 // Of all shards together.
 static http_step get_dispatches(http_request *req, http_response *res) {
     tina_shard_counters total;
@@ -78,9 +86,8 @@ static http_step get_clerk(http_request *req, http_response *res) {
 }
 
 static const http_route routes[] = {
-    {HTTP_GET, "/clerk", get_clerk, 0},
-    {HTTP_GET, "/shard", get_shard, 0},
-    {HTTP_GET, "/break", get_break, 0},
+    {HTTP_GET, "/clerk", get_clerk, 0},           {HTTP_GET, "/shard", get_shard, 0},
+    {HTTP_GET, "/break", get_break, 0},           {HTTP_GET, "/break-late", get_break_late, 0},
     {HTTP_GET, "/dispatches", get_dispatches, 0},
 };
 

@@ -531,6 +531,17 @@ TEST_P(RebuiltShards, EachListensAndIsHandedToAgainOnTheSamePort) {
     EXPECT_EQ(server_.stop(SIGTERM), 0);
 }
 
+TEST_P(RebuiltShards, OneThatBreaksWhileTheServerDrainsEndsToo) {
+    int fd = dial_to("1");
+    SendAll(fd, "GET /break-late HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(EndsWith(ReadUntil(fd, "waiting\n"), "waiting\n"));
+    kill(server_.pid, SIGTERM);
+    (void)ReadToEnd(fd);
+    close(fd);
+    await("the shard is rebuilt");
+    EXPECT_EQ(server_.stop(0), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Spread, RebuiltShards,
                          ::testing::Values("turns", "kernel", "one", "least"),
                          [](const auto &spread) { return string(spread.param); });

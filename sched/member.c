@@ -164,8 +164,9 @@ static void shutdown_advance(member *self, shutdown_state *shutdown, uint64_t no
     if (!shutdown->told && requested != REQUEST_NONE) {
         shutdown->told = true;
         shutdown->deadline_ns = deadline_ns;
-        tina_shard_shutdown(self->shard);
     }
+    if (shutdown->told)
+        tina_shard_shutdown(self->shard); // once, and again when it has begun anew
     bool late = shutdown->told && now_ns >= shutdown->deadline_ns;
     if (!shutdown->forced && (late || requested == REQUEST_FORCE)) {
         shutdown->forced = true;

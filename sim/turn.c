@@ -99,6 +99,8 @@ void shard_break(sim_shard *self) {
         bool rebuilt = tina_shard_rebuild(self->shard);
         TINA_ASSERT(rebuilt);
         self->rebuilt = true;
+        if (self->told)
+            tina_shard_shutdown(self->shard);
         return;
     }
     // Also where the last shard that worked has failed, and the process would end: somebody starts
