@@ -178,10 +178,10 @@ static uint64_t timer_rearm(tina_shard *shard, tina_isolate *owner, uint32_t ind
     tina_wheel_entry *entry = &shard->timers[index];
     uint64_t late_ns = shard->now.monotonic_ns - entry->deadline_ns;
     uint64_t periods = late_ns / entry->period_ns + 1;
-    uint64_t advance_ns = periods * entry->period_ns;
-    uint64_t deadline_ns = entry->deadline_ns + advance_ns;
-    // Beyond the end of time it never fires again, and stays to be cancelled.
-    if (advance_ns / entry->period_ns != periods || deadline_ns < entry->deadline_ns)
+    // The product is at most `now`, as the first deadline was a period or more after 0. Beyond the
+    // end of time it never fires again, and stays to be cancelled.
+    uint64_t deadline_ns = entry->deadline_ns + periods * entry->period_ns;
+    if (deadline_ns < entry->deadline_ns)
         deadline_ns = UINT64_MAX;
     entry->state = TIMER_SET;
     owner_link(shard, owner, index);
