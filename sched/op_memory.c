@@ -54,7 +54,7 @@ static const char *stat_bad(const tina_shard *shard, const void *stat) {
 }
 
 static const char *copied_bad(const tina_shard *shard, const tina_isolate *self, const void *data) {
-    if (data == NULL || is_scratch(shard, data))
+    if (is_scratch(shard, data))
         return NULL;
     return bytes_bad(shard, self, data, 1);
 }
