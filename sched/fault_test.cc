@@ -333,6 +333,34 @@ TEST(FaultWithoutSignals, APanicCostsItsIsolate) {
     EXPECT_TRUE(Has(scene.h->log(), "crashed: panic: so\n")) << scene.h->log();
 }
 
+// A storm of them does not become one of symbols.
+TEST(FaultWithoutSignals, SixteenASecondAreTraced) {
+    Script victim, sower;
+    victim.init = [](tina_ctx *, tina_bytes) -> tina_effect { tina_panic("as planned"); };
+    Play play({&sower});
+    sower.init = [](tina_ctx *, tina_bytes) { return tina_yield(); };
+    sower.handle = [&](tina_ctx *ctx, const tina_message *m) {
+        Script *which = &victim;
+        if (m->tag == TINA_SHUTDOWN)
+            return tina_done();
+        EXPECT_EQ(tina_spawn(ctx, &play.type, tina::ArgsOf(&which), nullptr), TINA_SPAWN_OK);
+        return tina_yield();
+    };
+    auto name = [](void *, uintptr_t, char *out, size_t capacity) {
+        return static_cast<size_t>(std::snprintf(out, capacity, "somewhere"));
+    };
+    Harness h(play.spec, nullptr, 0xAA, nullptr, name);
+    for (uint64_t second = 1; second <= 3; second++) {
+        h.Pass(1000000000);
+        while (h.counters().faults < 20 * second)
+            h.Turn();
+        size_t traced = 0;
+        for (size_t at = 0; (at = h.log().find("in somewhere", at)) != std::string::npos; at++)
+            traced++;
+        EXPECT_EQ(traced, 16 * second);
+    }
+}
+
 TEST(FaultWithoutSignals, ACallTooManyCutsTheHandlerThere) {
     static int made;
     made = 0;
