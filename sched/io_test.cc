@@ -352,6 +352,7 @@ TEST(Io, AZombieIsNotWaitedForByItsSupervisor) {
         EXPECT_EQ(h.counters().zombies, 0u);
         EXPECT_EQ(h.counters().restarts, 0u) << "its op is not back";
         EXPECT_GT(h.Turn().until_ns, h.now_ns());
+        EXPECT_LE(h.Turn().until_ns, h.now_ns() + UINT64_C(5002000000));
         h.Pass(h.Turn().until_ns - h.now_ns());
         for (int i = 0; i < 5; i++)
             h.Turn();

@@ -404,6 +404,28 @@ TEST(Link, AnIsolateIsSpawnedOnAnotherShard) {
     EXPECT_EQ(event.result, TINA_SPAWN_UNKNOWN_TYPE);
 }
 
+TEST(Link, ACallWithABadMessageFailsAtOnce) {
+    Duo duo;
+    char big[TINA_PAYLOAD_BYTES_MAX + 1] = {};
+    int failed = 0;
+    duo.receive[0] = [&](tina_ctx *, const tina_message *m) {
+        EXPECT_EQ(m->tag, TINA_CALL_FAILED);
+        EXPECT_EQ(m->call.failure, TINA_CALL_BAD_MESSAGE);
+        failed++;
+        return tina_receive();
+    };
+    duo.Open();
+    duo.Do(0, [&](tina_ctx *ctx) {
+        return (tina_call)(ctx, duo.handle[1], 1, big, sizeof big, kSecond);
+    });
+    duo.Do(0, [&](tina_ctx *ctx) {
+        return (tina_call)(ctx, duo.handle[1], TINA_SHUTDOWN, nullptr, 0, kSecond);
+    });
+    EXPECT_EQ(failed, 2);
+    EXPECT_EQ(duo.counters(0).messages_in_use, 0u);
+    EXPECT_EQ(duo.counters(1).messages_arrived, 0u);
+}
+
 // tina_spawn is for its own.
 TEST(Link, ASpawnOnTheOwnShardOrOnNoneOrWithTooManyArgsFailsAtOnce) {
     Duo duo;

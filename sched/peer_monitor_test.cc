@@ -104,6 +104,19 @@ TEST(PeerMonitor, OfAShardThatHasStoppedTellsAtOnce) {
     EXPECT_EQ(duo.Story(), "quarantined×1 revived×1");
 }
 
+TEST(PeerMonitor, AnIsolateOfAShardThatHasStoppedIsDownAtOnce) {
+    Watching duo;
+    duo.Open();
+    duo.Quarantine();
+    duo.Do(0, [&](tina_ctx *ctx) {
+        EXPECT_NE(tina_monitor_set(ctx, duo.handle[1]).bits, 0u);
+        return tina_receive();
+    });
+    EXPECT_EQ(duo.tags, std::vector<int32_t>{TINA_DOWN});
+    EXPECT_EQ(duo.counters(0).monitors_in_use, 0u);
+    EXPECT_EQ(duo.counters(0).monitors_refused, 0u);
+}
+
 TEST(PeerMonitor, TellsTwiceWhoAskedTwiceAndIsRefusedWhenMonitorsAreUsedUp) {
     Watching duo;
     duo.play[0].spec.monitor_count = 2;
