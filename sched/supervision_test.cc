@@ -632,4 +632,42 @@ TEST_F(Supervision, TreesThatCannotWorkAreRefusedWithASentence) {
     EXPECT_NE(refused(spec).find("group loop stands in the tree twice"), std::string::npos);
 }
 
+// Whatever it awaits from its first line on: there is nobody who would tell it later.
+TEST(Unsupervised, WhoIsSpawnedWhenAllAreToldIsToldAtOnce) {
+    for (bool awaits : {false, true}) {
+        Script child, helper, born;
+        Script *pointers[2] = {&helper, &born};
+        tina::Play play({&child});
+        std::vector<int32_t> tags;
+        auto spawn = [&](tina_ctx *ctx, int which) {
+            EXPECT_EQ(tina_spawn(ctx, &play.type, ArgsOf(&pointers[which]), nullptr),
+                      TINA_SPAWN_OK);
+        };
+        child.init = [&](tina_ctx *ctx, tina_bytes) {
+            spawn(ctx, 0);
+            return tina_receive();
+        };
+        helper.handle = [&](tina_ctx *ctx, const tina_message *m) {
+            EXPECT_EQ(m->tag, TINA_SHUTDOWN);
+            spawn(ctx, 1);
+            return tina_done();
+        };
+        born.init = [&](tina_ctx *ctx, tina_bytes) {
+            return awaits ? tina_call(ctx, tina_self(ctx), 1, nullptr, 0, 0) : tina_receive();
+        };
+        born.handle = [&](tina_ctx *, const tina_message *m) {
+            tags.push_back(m->tag);
+            return m->tag == TINA_SHUTDOWN ? tina_done() : tina_receive();
+        };
+        Harness h(play.spec);
+        h.Settle();
+        EXPECT_EQ(h.counters().isolates_in_use, 2u);
+        tina_shard_shutdown(h.shard());
+        h.Settle();
+        EXPECT_EQ(tags, awaits ? (std::vector<int32_t>{TINA_CALL_FAILED, TINA_SHUTDOWN})
+                               : std::vector<int32_t>{TINA_SHUTDOWN});
+        EXPECT_TRUE(h.Turn().ended);
+    }
+}
+
 } // namespace
