@@ -216,4 +216,14 @@ TEST(ChannelsDeathTest, ShardsWithASpecEachMustSayTheSame) {
                 "the channels to shard 1 hold 4096 messages, but channel_bytes, which is 1024");
 }
 
+TEST(Channels, SeveralOfOneShardAgreeEachWithItself) {
+    Stated stated;
+    const tina_channel forked[] = {{0, 1, 4096}, {0, 2, 64}, {1, 2, 32}};
+    stated.play.spec.channels = forked;
+    stated.play.spec.channel_count = 3;
+    const tina_spec specs[3] = {stated.play.spec, stated.play.spec, stated.play.spec};
+    char sentence[TINA_SENTENCE_BYTES] = "";
+    EXPECT_TRUE(tina_channels_agree(specs, 3, sentence)) << sentence;
+}
+
 } // namespace

@@ -426,6 +426,19 @@ TEST(Link, ACallWithABadMessageFailsAtOnce) {
     EXPECT_EQ(duo.counters(1).messages_arrived, 0u);
 }
 
+// It lies in no buffer of the peers' either.
+TEST(Link, AnOpThatNamesNoMemoryIsNotInATransferBuffer) {
+    Duo duo;
+    static tina_file_stat stat;
+    duo.play[0].spec.transfer_count = duo.play[1].spec.transfer_count = 4;
+    duo.receive[0] = [](tina_ctx *, const tina_message *) { return tina_receive(); };
+    duo.Open();
+    duo.Do(0, [](tina_ctx *) { return tina_io(tina_op_stat(tina_fd_none(), &stat)); });
+    EXPECT_EQ(duo.counters(0).io_refused, 1u);
+    EXPECT_EQ(duo.cluster->log(0).find("gave an op memory"), std::string::npos)
+        << duo.cluster->log(0);
+}
+
 // tina_spawn is for its own.
 TEST(Link, ASpawnOnTheOwnShardOrOnNoneOrWithTooManyArgsFailsAtOnce) {
     Duo duo;
