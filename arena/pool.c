@@ -31,7 +31,7 @@ static uint8_t *slot_memory(const tina_pool *pool, uint32_t slot);
 static void red_zone_write(tina_pool *pool, uint32_t slot);
 static bool bytes_all(const uint8_t *memory, size_t bytes, uint8_t value);
 
-tina_pool_result tina_pool_take_untaken(tina_pool *pool, tina_pool_ref *ref) {
+uint32_t tina_pool_take_untaken(tina_pool *pool) {
     TINA_ASSERT(pool->front == TINA_POOL_END);
     uint32_t slot;
     if (pool->touched < pool->slot_count) {
@@ -45,12 +45,11 @@ tina_pool_result tina_pool_take_untaken(tina_pool *pool, tina_pool_ref *ref) {
     } else {
         pool->refused++;
         TINA_ASSERT(pool->live + pool->retired == pool->slot_count);
-        return pool->live == 0 ? TINA_POOL_WORN_OUT : TINA_POOL_FULL;
+        return TINA_POOL_END;
     }
     pool->entries[slot].link = TINA_POOL_LIVE;
     pool->live++;
-    *ref = (tina_pool_ref){.slot = slot, .generation = pool->entries[slot].generation};
-    return TINA_POOL_OK;
+    return slot;
 }
 
 void tina_pool_give_worn(tina_pool *pool, uint32_t slot) {

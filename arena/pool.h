@@ -100,7 +100,7 @@ void tina_pool_init(tina_pool *pool, const tina_pool_config *config, void *metad
 void tina_pool_reset(tina_pool *pool, void *slots);
 
 // Parts of take and give that are not on every path.
-tina_pool_result tina_pool_take_untaken(tina_pool *pool, tina_pool_ref *ref);
+uint32_t tina_pool_take_untaken(tina_pool *pool);
 void tina_pool_give_worn(tina_pool *pool, uint32_t slot);
 void tina_pool_slot_open(tina_pool *pool, uint32_t slot);
 void tina_pool_slot_close(tina_pool *pool, uint32_t slot);
@@ -117,22 +117,33 @@ static inline void tina_pool_entry_free(tina_pool *pool, uint32_t slot) {
     pool->front = slot;
 }
 
-// tina_pool_take starts a life of a free slot and stores its ref. The slot's memory holds whatever
-// was left there; the owner initialises what it reads.
-__attribute__((warn_unused_result)) static inline tina_pool_result
-tina_pool_take(tina_pool *pool, tina_pool_ref *ref) {
+// tina_pool_take_given starts a life of the slot that was given last and returns its number: for
+// owners that keep no generations. TINA_POOL_END when it takes tina_pool_take to find one.
+static inline uint32_t tina_pool_take_given(tina_pool *pool) {
     uint32_t slot = pool->front;
     if (slot == TINA_POOL_END)
-        return tina_pool_take_untaken(pool, ref);
+        return TINA_POOL_END;
     TINA_ASSERT(slot < pool->touched);
     tina_pool_entry *entry = &pool->entries[slot];
     pool->front = entry->link;
     entry->link = TINA_POOL_LIVE;
     pool->live++;
-    ref->slot = slot;
-    ref->generation = entry->generation;
     if (TINA_VERIFY_ON || TINA_ASAN_ON)
         tina_pool_slot_open(pool, slot);
+    return slot;
+}
+
+// tina_pool_take starts a life of a free slot and stores its ref. The slot's memory holds whatever
+// was left there; the owner initialises what it reads.
+__attribute__((warn_unused_result)) static inline tina_pool_result
+tina_pool_take(tina_pool *pool, tina_pool_ref *ref) {
+    uint32_t slot = tina_pool_take_given(pool);
+    if (slot == TINA_POOL_END)
+        slot = tina_pool_take_untaken(pool);
+    if (slot == TINA_POOL_END)
+        return pool->live == 0 ? TINA_POOL_WORN_OUT : TINA_POOL_FULL;
+    ref->slot = slot;
+    ref->generation = pool->entries[slot].generation;
     return TINA_POOL_OK;
 }
 

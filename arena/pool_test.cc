@@ -104,6 +104,23 @@ TEST(Pool, LastGivenIsTakenFirst) {
     EXPECT_EQ(take(&pool).slot, 3u);
 }
 
+TEST(Pool, TakeGivenFindsWhatWasGivenAndNothingElse) {
+    Pool pool(config_of(2, 24));
+    EXPECT_EQ(tina_pool_take_given(&pool), TINA_POOL_END) << "none was given, though two are free";
+    EXPECT_EQ(pool.live, 0u);
+    tina_pool_ref first = take(&pool);
+    tina_pool_give(&pool, first);
+    EXPECT_EQ(tina_pool_take_given(&pool), first.slot);
+    EXPECT_TRUE(tina_pool_is_live(&pool, first.slot));
+    EXPECT_EQ(tina_pool_generation(&pool, first.slot), first.generation + 1);
+    EXPECT_FALSE(tina_pool_holds(&pool, first));
+    EXPECT_EQ(tina_pool_take_given(&pool), TINA_POOL_END);
+    EXPECT_EQ(pool.refused, 0u) << "nobody has looked further";
+    EXPECT_EQ(take(&pool).slot, 1u);
+    EXPECT_EQ(take_result(&pool), TINA_POOL_FULL);
+    tina_pool_verify(&pool);
+}
+
 TEST(Pool, RefIsStaleFromItsGiveOn) {
     Pool pool(config_of(4, 24));
     tina_pool_ref old = take(&pool);
