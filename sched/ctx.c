@@ -73,34 +73,6 @@ void ctx_limit_cut(const tina_ctx *ctx) {
     tina_trap_panic(ctx->trap, TINA_FAULT_CALL_LIMIT, text);
 }
 
-tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
-                          size_t payload_bytes, uint32_t *envelope) {
-    tina_shard *shard = ctx->shard;
-    tina_message *item;
-    if (tag < 0 || payload_bytes > TINA_PAYLOAD_BYTES_MAX) {
-        COUNT(shard, sends_bad, 1);
-        return TINA_SEND_BAD_MESSAGE;
-    }
-    tina_isolate *receiver = isolate_find(shard, to);
-    if (!receiver) {
-        if (is_remote(shard, to))
-            return link_send(shard, ctx->self, to, tag, payload, payload_bytes, &item);
-        COUNT(shard, sends_stale, 1);
-        return TINA_SEND_STALE;
-    }
-    return message_send(shard, ctx->self, receiver, tag, payload, payload_bytes, envelope);
-}
-
-tina_send_result(tina_send)(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
-                            size_t payload_bytes) {
-    uint32_t envelope;
-    payload_touch(payload, payload_bytes);
-    ctx_enter(ctx);
-    tina_send_result result = ctx_send(ctx, to, tag, payload, payload_bytes, &envelope);
-    ctx_leave(ctx);
-    return result;
-}
-
 // A place in the channel first: the fd leaves only when there is one.
 static tina_send_result handoff_away(tina_ctx *ctx, tina_handle to, int32_t tag, tina_fd fd) {
     tina_shard *shard = ctx->shard;
@@ -292,10 +264,11 @@ void *tina_working(tina_ctx *ctx, size_t bytes) {
     tina_isolate *self = ctx->self;
     const type_slots *type = ctx->type;
     // The stride is a multiple of the alignment, so what fits still fits once rounded up.
-    size_t left = type->working_stride - self->working_used;
+    size_t stride = working_stride_of(type->type);
+    size_t left = stride - self->working_used;
     if (left == 0 || bytes > left)
         return NULL;
-    uint8_t *memory = type->working + isolate_slot(type, self) * type->working_stride;
+    uint8_t *memory = type->working + isolate_slot(type, self) * stride;
     memory += self->working_used;
     self->working_used += (uint32_t)tina_align_up(bytes, 16);
     memset(memory, 0, bytes);

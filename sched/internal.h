@@ -26,6 +26,9 @@
 
 #define NONE UINT32_MAX // of every link between metadata
 
+// What the way of most messages steps around.
+#define RARELY(condition) __builtin_expect(!!(condition), false)
+
 typedef enum isolate_state {
     ISOLATE_FREE = 0,
     ISOLATE_STARTING,    // init has not run; its args lie in its struct
@@ -123,9 +126,14 @@ typedef struct type_slots {
     tina_init_function init; // the type's, unless wrapped
     tina_handle_function handle;
     tina_pool pool;   // the structs
-    uint8_t *working; // slot_count times working_stride
-    uint64_t working_stride;
+    uint8_t *working; // slot_count times working_stride_of the type
 } type_slots;
+
+_Static_assert(sizeof(type_slots) == 128, "found by a shift");
+
+static inline size_t working_stride_of(const tina_isolate_type *type) {
+    return tina_align_up(type->working_bytes, 16);
+}
 
 typedef enum timer_kind {
     TIMER_USER = 0,
@@ -402,9 +410,6 @@ type_slots *types_find(tina_shard *shard, const tina_isolate_type *type);
 void types_index(tina_shard *shard);
 
 // messages.c: envelopes and mailboxes.
-tina_send_result message_send(tina_shard *shard, tina_isolate *from, tina_isolate *receiver,
-                              int32_t tag, const void *payload, size_t payload_bytes,
-                              uint32_t *envelope);
 void link_envelope_give(tina_shard *shard, uint32_t index);
 // envelope_give ends an envelope, and its sender's charge for it when that still lives. Its `from`
 // is the shard's own writing, so it needs no checking.
@@ -421,7 +426,15 @@ static inline void envelope_give(tina_shard *shard, uint32_t index) {
     }
     tina_pool_give_slot(&shard->envelope_pool, index);
 }
-void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t envelope);
+static inline void mailbox_append(tina_shard *shard, tina_isolate *receiver, uint32_t index) {
+    if (receiver->mail_first == NONE)
+        receiver->mail_first = index;
+    else
+        shard->envelopes[receiver->mail_last].next = index;
+    receiver->mail_last = index;
+    receiver->mail_count++;
+    shard->envelopes[index].next = NONE;
+}
 void mailbox_drop(tina_shard *shard, tina_isolate *ended);
 
 // calls.c
@@ -562,7 +575,7 @@ static inline void payload_touch(const void *payload, size_t bytes) {
     if (bytes <= TINA_PAYLOAD_BYTES_MAX)
         tina_trap_touch(payload, bytes);
 }
-// ctx_send is for calls between ctx_enter and ctx_leave.
+// messages.c: ctx_send is for calls between ctx_enter and ctx_leave.
 tina_send_result ctx_send(tina_ctx *ctx, tina_handle to, int32_t tag, const void *payload,
                           size_t payload_bytes, uint32_t *envelope);
 

@@ -50,10 +50,6 @@ static uint64_t timers_of(const tina_spec *spec) {
     return spec->timer_count + spec->op_count + isolates_of(spec);
 }
 
-static uint64_t working_stride(const tina_isolate_type *type) {
-    return tina_align_up(type->working_bytes, 16);
-}
-
 static tina_reactor_config reactor_config(const tina_spec *spec,
                                           const tina_shard_options *options) {
     return (tina_reactor_config){
@@ -100,7 +96,7 @@ static tina_layout_part type_part(const tina_spec *spec, uint32_t type, uint32_t
     if (which == 1)
         return (tina_layout_part){"structs of", count, tina_pool_slots_bytes(&pool)};
     return (tina_layout_part){"working arenas of", count,
-                              count * working_stride(spec->types[type].type)};
+                              count * working_stride_of(spec->types[type].type)};
 }
 
 uint32_t tina_layout_count(const tina_spec *resolved) {
@@ -225,7 +221,6 @@ static void types_build(tina_shard *shard, const shard_carver *carver) {
             .mailbox_max = type->mailbox_max ? type->mailbox_max : 64,
             .batch = type->batch ? type->batch : 16,
             .ops_max = type->ops_max ? type->ops_max : 4,
-            .working_stride = working_stride(type),
         };
         tina_pool_config pool = struct_pool(spec, i);
         void *metadata = carve_of_type(carver, i, 0);
