@@ -290,8 +290,8 @@ static inline void user_end(const tina_shard *shard) {
 }
 
 // The args lie where the struct will be: they move to the stack, and the struct starts zeroed.
-static void isolate_start(tina_shard *shard, tina_isolate *self, type_slots *type,
-                          uint8_t *memory) {
+static __attribute__((noinline)) void isolate_start(tina_shard *shard, tina_isolate *self,
+                                                    type_slots *type, uint8_t *memory) {
     _Alignas(16) uint8_t args[TINA_ARGS_BYTES_MAX];
     ctx_begin(shard, self, NO_DEBT);
     size_t args_bytes = self->args_bytes;
@@ -320,7 +320,9 @@ static void ctx_envelope(tina_shard *shard, const tina_delivery *delivery) {
     }
 }
 
-static bool isolate_call(tina_shard *shard, tina_isolate *self, type_slots *type, void *memory) {
+// Not inlined: what it needs of the stack would cost message_call registers.
+static __attribute__((noinline)) bool isolate_call(tina_shard *shard, tina_isolate *self,
+                                                   type_slots *type, void *memory) {
     tina_message event;
     tina_delivery delivery;
     if (!delivery_next(shard, self, &event, &delivery))
@@ -338,10 +340,12 @@ static bool isolate_call(tina_shard *shard, tina_isolate *self, type_slots *type
 
 // An isolate's turn: its type's batch, and up to four times that when so many messages wait for it,
 // so that a queue that builds up is worked off faster than it is filled in small bites.
-static uint32_t turn_of(const tina_isolate *self, const type_slots *type) {
-    uint32_t most = 4 * type->batch;
-    uint32_t waiting = self->mail_count < most ? self->mail_count : most;
-    return waiting > type->batch ? waiting : type->batch;
+static inline uint32_t turn_of(const tina_shard *shard, const tina_isolate *self,
+                               const type_slots *type) {
+    uint32_t turn = type->batch;
+    if (RARELY(self->mail_count > turn))
+        turn = self->mail_count < 4 * turn ? self->mail_count : 4 * turn;
+    return turn < shard->tick_left ? turn : shard->tick_left;
 }
 
 // Whether an isolate that was just called may have more to handle now.
@@ -384,7 +388,7 @@ static inline bool message_call(tina_shard *shard, tina_isolate *self, const typ
     user_begin(shard);
     tina_effect effect = type->handle(&shard->ctx, memory, message);
     user_end(shard);
-    envelope_give(shard, index);
+    envelope_give(shard, shard->ctx.debt.envelope);
     if (effect.kind == TINA_EFFECT_RECEIVE) {
         self->state = ISOLATE_RECEIVING;
         return true;
@@ -394,38 +398,30 @@ static inline bool message_call(tina_shard *shard, tina_isolate *self, const typ
     return true;
 }
 
-// turn_end ends a turn of at least one call, however its last handler ended.
-void turn_end(tina_shard *shard, tina_isolate *self) {
-    TINA_ASSERT(shard->turn_calls <= shard->tick_left);
-    self->queued = false;
-    shard->tick_left -= shard->turn_calls;
-    COUNT(shard, dispatches, shard->turn_calls);
-}
-
 // Calls the isolate at most as often as its batch says, and as is left of the tick. While it runs
-// it counts as queued, so that what it does to itself queues it nowhere twice.
+// it still counts as queued, so that what it does to itself queues it nowhere twice.
 static void isolate_run(tina_shard *shard, tina_isolate *self) {
     type_slots *type = &shard->types[self->type];
-    if (self->state == ISOLATE_FREE || self->state == ISOLATE_DRAINING)
-        return;
-    void *memory = tina_pool_slot(&type->pool, isolate_slot(type, self));
-    uint32_t turn = turn_of(self, type);
+    bool starts = self->state == ISOLATE_STARTING;
     bool more = true;
-    if (turn > shard->tick_left)
-        turn = shard->tick_left;
-    self->queued = true;
+    void *memory = tina_pool_slot(&type->pool, isolate_slot(type, self));
+    uint32_t turn = turn_of(shard, self, type);
     shard->turn_calls = 0;
     shard->ctx.self = self;
     shard->ctx.type = type;
-    if (self->state == ISOLATE_STARTING)
+    if (RARELY(starts)) {
         isolate_start(shard, self, type, memory);
-    while (more && shard->turn_calls < turn && (shard->turn_calls == 0 || may_go_on(self)))
-        more = message_call(shard, self, type, memory) || isolate_call(shard, self, type, memory);
+        more = may_go_on(self);
+    }
+    while (more && shard->turn_calls < turn)
+        more =
+            (message_call(shard, self, type, memory) || isolate_call(shard, self, type, memory)) &&
+            may_go_on(self);
     turn_end(shard, self);
-    if (shard->turn_calls && self->state == ISOLATE_YIELDED)
-        ready_append(shard, &shard->yielded, self);
-    else if (more && may_go_on(self))
+    if (more)
         ready_append(shard, &shard->ready, self);
+    else if (self->state == ISOLATE_YIELDED && shard->turn_calls)
+        ready_append(shard, &shard->yielded, self);
 }
 
 void dispatch_ready(tina_shard *shard) {
@@ -434,6 +430,10 @@ void dispatch_ready(tina_shard *shard) {
         tina_isolate *next = ready_take(shard);
         if (!next)
             return;
-        isolate_run(shard, next);
+        // One that ended after it was queued.
+        if (RARELY(next->state == ISOLATE_FREE || next->state == ISOLATE_DRAINING))
+            next->queued = false;
+        else
+            isolate_run(shard, next);
     }
 }

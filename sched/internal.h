@@ -383,13 +383,13 @@ static inline void ready_append(tina_shard *shard, ready_list *list, tina_isolat
     list->last = index;
 }
 
+// ready_take returns the first, which stays queued: until its turn has ended.
 static inline tina_isolate *ready_take(tina_shard *shard) {
     if (shard->ready.first == NONE)
         return NULL;
     tina_isolate *taken = &shard->isolates[shard->ready.first];
     TINA_ASSERT(taken->queued);
     shard->ready.first = taken->ready_next;
-    taken->queued = false;
     return taken;
 }
 
@@ -538,7 +538,13 @@ tina_send_result loan_send(tina_ctx *ctx, tina_handle to, int32_t tag, const voi
 
 // dispatch.c
 void dispatch_ready(tina_shard *shard);
-void turn_end(tina_shard *shard, tina_isolate *self);
+// turn_end ends a turn of at least one call, however its last handler ended.
+static inline void turn_end(tina_shard *shard, tina_isolate *self) {
+    TINA_ASSERT(shard->turn_calls <= shard->tick_left);
+    self->queued = false;
+    shard->tick_left -= shard->turn_calls;
+    COUNT(shard, dispatches, shard->turn_calls);
+}
 void debt_pay(tina_shard *shard, tina_isolate *self);
 void isolate_tell_shutdown(tina_shard *shard, tina_isolate *told);
 
