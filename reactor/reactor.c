@@ -202,7 +202,8 @@ static tina_backend_op op_for_backend(const tina_reactor *reactor, uint32_t inde
     return staged;
 }
 
-static uint32_t staged_flush(tina_reactor *reactor) {
+// Most ticks stage nothing, and then this needs no batch on the stack.
+static __attribute__((noinline)) uint32_t staged_hand_over(tina_reactor *reactor) {
     tina_backend_op batch[32];
     uint32_t total = 0;
     for (;;) {
@@ -226,6 +227,10 @@ static uint32_t staged_flush(tina_reactor *reactor) {
             return total;
         }
     }
+}
+
+static inline uint32_t staged_flush(tina_reactor *reactor) {
+    return reactor->staged.head == 0 ? 0 : staged_hand_over(reactor);
 }
 
 void tina_reactor_flush(tina_reactor *reactor) {

@@ -7,7 +7,7 @@ static turn group_turn(tina_tree *tree, uint32_t g, uint64_t now_ns, tina_tree_s
 
 bool tina_tree_next(tina_tree *tree, uint64_t now_ns, tina_tree_step *step) {
     TINA_ASSERT(now_ns >= tree->round_ns);
-    if (now_ns != tree->round_ns)
+    if (now_ns != tree->round_ns && tree->resting.head != NONE)
         round_begin(tree);
     tree->round_ns = now_ns;
     while (tree->timer_count > 0 && tree->groups[tree->timers[0]].timer_ns <= now_ns)
@@ -21,7 +21,8 @@ bool tina_tree_next(tina_tree *tree, uint64_t now_ns, tina_tree_step *step) {
         if (result == TURN_STEP)
             return true;
     }
-    round_begin(tree);
+    if (tree->resting.head != NONE)
+        round_begin(tree);
     return false;
 }
 
