@@ -72,8 +72,18 @@ static inline uint64_t sim_draw(sim_stream *stream, uint64_t limit) {
     return tina_prng_below(&stream->prng, limit);
 }
 
+// sim_skip makes a draw that nobody looks at. What is drawn depends on the draw's number alone, so
+// there is nothing to compute.
+static inline void sim_skip(sim_stream *stream) {
+    stream->prng.draws++;
+}
+
 // sim_draw_upto returns a number in [0, most].
 static inline uint64_t sim_draw_upto(sim_stream *stream, uint64_t most) {
+    if (most == 0) {
+        sim_skip(stream);
+        return 0;
+    }
     return most == UINT64_MAX ? tina_prng_next(&stream->prng) : sim_draw(stream, most + 1);
 }
 
@@ -84,8 +94,11 @@ bool sim_struck(sim_world *world, uint64_t decision);
 // sim_strikes returns whether a fault of this chance strikes. One draw, whatever comes out.
 static inline bool sim_strikes(sim_world *world, sim_stream *stream, uint64_t ppm) {
     uint64_t decision = stream->name | (uint32_t)stream->prng.draws;
-    bool due = sim_draw(stream, 1000000) < ppm;
-    return due && world->faults && sim_struck(world, decision);
+    if (ppm == 0 || !world->faults) {
+        sim_skip(stream);
+        return false;
+    }
+    return sim_draw(stream, 1000000) < ppm && sim_struck(world, decision);
 }
 
 // sim_detail returns a number below limit that belongs to the last draw of a stream, one for each
