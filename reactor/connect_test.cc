@@ -58,6 +58,28 @@ TEST_P(Connect, ConnectsAndExchanges) {
     EXPECT_EQ(rig->far_recv(peer, 4), "ping");
 }
 
+// Handed over together, each with an address of its own.
+TEST_P(Connect, TwoAtOnceReachEachItsOwn) {
+    open();
+    tina_reactor_owner owner = owner_of(1);
+    int listeners[2];
+    tina_io_id ids[2];
+    for (int i = 0; i < 2; i++) {
+        tina_address address = tina_address_ipv4(127, 0, 0, 1, 0);
+        listeners[i] = rig->far->listen(&address);
+        peers.push_back(listeners[i]);
+        tina_fd fd = socket_of(&owner, TINA_ADDRESS_IPV4);
+        ids[i] = rig->submit(&owner, tina_op_connect(fd, &address));
+    }
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(rig->result(ids[i]).result, 0);
+        int peer = rig->far->accept(listeners[i]);
+        EXPECT_GE(peer, 0) << "nobody came to listener " << i;
+        if (peer >= 0)
+            peers.push_back(peer);
+    }
+}
+
 TEST_P(Connect, AConnectIsRefusedWhereNobodyListens) {
     open();
     tina_reactor_owner owner = owner_of(1);
