@@ -4,6 +4,7 @@
 
 #include "core/assert.h"
 #include "core/prng.h"
+#include "sched/children.h"
 #include "sched/harness.h"
 #include "sched/one_life.h"
 #include "sched/puppet.h"
@@ -239,6 +240,11 @@ TEST_F(Fault, WildPointersInCallsAreTheCallers) {
         [](tina_ctx *ctx, const tina_message *) {
             const tina_isolate_type type = {};
             tina_spawn(ctx, &type, tina_bytes_of(nullptr, 0), static_cast<tina_handle *>(Wild()));
+            return tina_receive();
+        },
+        [](tina_ctx *ctx, const tina_message *) {
+            tina_spawn_in(ctx, nullptr, tina_bytes_of(nullptr, 0), tina_fd_none(),
+                          static_cast<tina_handle *>(Wild()));
             return tina_receive();
         },
         [](tina_ctx *ctx, const tina_message *) {

@@ -68,6 +68,7 @@ TEST(Transfer, KeptLastsUntilGivenBack) {
             EXPECT_TRUE(tina_transfer_keep(ctx, kept));
             return tina_yield();
         }
+        EXPECT_EQ(tina_transfer_of(ctx, m).bits, 0u) << "this one brought none";
         EXPECT_NE(tina_transfer_data(ctx, kept), nullptr);
         EXPECT_TRUE(tina_transfer_give(ctx, kept));
         EXPECT_FALSE(tina_transfer_give(ctx, kept));
