@@ -10,10 +10,7 @@
 
 #define _GNU_SOURCE // ppoll
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -23,14 +20,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
+
+#include "bench/client.h"
 
 enum {
     CONNECTIONS_MAX = 64,
     REQUESTS_MAX = 1 << 22,
 };
-
-#define SECOND_NS 1000000000ll
 
 typedef struct asker {
     int64_t due_ns; // Of the request that is asked.
@@ -46,25 +42,14 @@ static struct pollfd polled[CONNECTIONS_MAX];
 static uint32_t latencies_us[REQUESTS_MAX];
 static uint32_t answered;
 
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
-}
-
 static void fail(const char *what) {
-    fprintf(stderr, "http_pace: %s: %s\n", what, strerror(errno));
-    exit(1);
+    client_fail("http_pace", what);
 }
 
 static int connect_to(int port) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof to) < 0)
+    int fd = client_connect(port);
+    if (fd < 0)
         fail("connect");
-    int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return fd;
 }
 
@@ -89,11 +74,11 @@ static void take(int i) {
     if (memcmp(a->answer, "HTTP/1.1 200 ", 13) != 0)
         fail("the answer is no 200");
     a->busy = false;
-    latencies_us[answered++] = (uint32_t)((now_ns() - a->due_ns) / 1000);
+    latencies_us[answered++] = (uint32_t)((client_now_ns() - a->due_ns) / 1000);
 }
 
 static void answers_take(int connections, int64_t until_ns) {
-    int64_t left_ns = until_ns - now_ns();
+    int64_t left_ns = until_ns - client_now_ns();
     if (left_ns < 0)
         left_ns = 0;
     const struct timespec left = {.tv_sec = left_ns / SECOND_NS, .tv_nsec = left_ns % SECOND_NS};
@@ -111,18 +96,18 @@ static int compare(const void *left, const void *right) {
 }
 
 static void run(int connections, uint32_t requests, int64_t interval_ns) {
-    int64_t start_ns = now_ns();
+    int64_t start_ns = client_now_ns();
     uint32_t asked = 0;
     while (answered < requests) {
         int64_t due_ns = start_ns + asked * interval_ns;
-        for (int i = 0; i < connections && asked < requests && due_ns <= now_ns(); i++) {
+        for (int i = 0; i < connections && asked < requests && due_ns <= client_now_ns(); i++) {
             if (askers[i].busy)
                 continue;
             ask(i, due_ns);
             due_ns = start_ns + ++asked * interval_ns;
         }
         // Behind, with all connections busy, or at the end, only an answer is worth waking for.
-        int64_t at_ns = now_ns();
+        int64_t at_ns = client_now_ns();
         bool behind = asked == requests || due_ns <= at_ns;
         answers_take(connections, behind ? at_ns + SECOND_NS : due_ns);
     }

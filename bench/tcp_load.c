@@ -7,17 +7,15 @@
 //
 // It writes "messages N"; bytes that are not those sent, or a connection that ends, are an error.
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
+
+#include "bench/client.h"
 
 enum {
     CONNECTIONS_MAX = 4096,
@@ -37,24 +35,13 @@ static caller callers[CONNECTIONS_MAX];
 static uint64_t messages;
 
 static void fail(const char *what) {
-    fprintf(stderr, "tcp_load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    client_fail("tcp_load", what);
 }
 
 static int connect_to(int port) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof to) < 0)
+    int fd = client_connect(port);
+    if (fd < 0)
         fail("connect");
-    int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return fd;
 }
 
@@ -103,8 +90,8 @@ int main(int argc, char **argv) {
             fail("epoll_ctl");
         ask(i, (size_t)bytes);
     }
-    int64_t until_ns = now_ns() + (int64_t)seconds * 1000000000;
-    while (now_ns() < until_ns) {
+    int64_t until_ns = client_now_ns() + seconds * SECOND_NS;
+    while (client_now_ns() < until_ns) {
         struct epoll_event events[EVENTS_MAX];
         int count = epoll_wait(epoll, events, EVENTS_MAX, 1000);
         if (count < 0 && errno != EINTR)
